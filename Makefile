@@ -1,0 +1,52 @@
+# Two commands do it all on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+CONFIG ?= configs/tiny.yaml
+PORT ?= 8000
+BIN := .venv/bin
+-include .env
+export
+
+.DEFAULT_GOAL := help
+.PHONY: help install run serve stop test test-long check bench tiny
+
+help:  ## What there is to make
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+install: .venv/.installed  ## Create .venv and install everything, once
+
+.venv/.installed: pyproject.toml constraints.txt
+	@echo "installing into .venv: a few minutes and a few gigabytes, once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+run: install  ## Start the server on the embedded model and transcribe recordings of real people
+	@$(BIN)/chorus serve configs/tiny.yaml --port $(PORT) --background
+	@$(BIN)/chorus transcribe tiny/samples/*.* --url http://127.0.0.1:$(PORT) --timings
+	@$(BIN)/chorus next --url http://127.0.0.1:$(PORT)
+
+serve: install  ## Serve CONFIG=configs/….yaml in the foreground on PORT=8000
+	@$(BIN)/chorus serve $(CONFIG) --port $(PORT)
+
+stop: install  ## Stop the server that `make run` started
+	@$(BIN)/chorus stop --port $(PORT)
+
+test: install  ## Test everything that takes seconds
+	@$(BIN)/python -m pytest
+
+test-long: install  ## Test what takes long: a full-size model, long recordings, many clients
+	@$(BIN)/python -m pytest -m long
+
+check: install  ## Lint, types, layers, configurations
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/chorus check configs/*.yaml
+
+bench: install  ## Measure the server against the model alone; writes docs/bench.md
+	@$(BIN)/python -m loadtest.bench --config $(CONFIG) --report docs/bench.md
+
+tiny: install  ## Train the embedded model again (about an hour on two cores)
+	@$(BIN)/python -m tiny parakeet

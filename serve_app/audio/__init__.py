@@ -1,0 +1,1 @@
+"""Bytes in, waveforms and chunks out. Knows codecs and silence; knows no torch, no HTTP, no Ray."""

@@ -1,0 +1,1 @@
+"""Bytes in, floating-point samples at their own rate out. The only place that knows FFmpeg."""

@@ -1,0 +1,122 @@
+"""A decoder process: uploads in, blocks of PCM out, over the socket that it gets as its stdin.
+
+Started and watched by its parent (`process`); `messages` says what goes over the socket. It has no
+environment, few descriptors and little memory, writes no file, and ends with its parent.
+"""
+
+import ctypes
+import json
+import math
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+from typing import IO
+
+from serve_app.audio.decode import Channel, decode_blocks
+from serve_app.audio.sandbox.messages import (
+    BLOCK,
+    CRASHED,
+    END,
+    HEADER,
+    MAX_ANSWER_BYTES,
+    OUT_OF_MEMORY_STATUS,
+    READY,
+    REFUSED,
+    DecoderLimits,
+    refusal_to_json,
+)
+from serve_app.errors import SpeechError
+
+_MAX_OPEN_FILES = 16
+_WARM_UP = struct.pack(">4s5I", b".snd", 24, 8820, 3, 44_100, 1) + bytes(8820)
+"""A tenth of a second of silence as AU: decoded once, so that the first client does not wait."""
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+"""<linux/prctl.h>"""
+
+
+def main() -> None:
+    parent_pid, limits = int(sys.argv[1]), DecoderLimits(**json.loads(sys.argv[2]))
+    _die_with(parent_pid)
+    peer = socket.socket(fileno=os.dup(0))
+    _to_null(0)
+    _confine(limits)
+    list(decode_blocks(_WARM_UP))
+    with peer, peer.makefile("rb") as requests:
+        _say(peer, READY)
+        _to_null(2)  # codecs write about what they meet; a stranger's file is not to fill a log
+        try:
+            while (request := _hear(requests)) is not None:
+                _answer(json.loads(request)["channel"], _hear(requests) or b"", limits, peer)
+        except MemoryError:
+            os._exit(OUT_OF_MEMORY_STATUS)
+
+
+def _answer(channel: Channel, upload: bytes, limits: DecoderLimits, peer: socket.socket) -> None:
+    """Decode one upload. What the client is to blame for is told; all else ends the process."""
+    _allow_processor_time(limits.cpu_s)
+    try:
+        for block in decode_blocks(upload, channel=channel, max_audio_s=limits.max_audio_s):
+            _say(peer, BLOCK, block.astype("<i2", copy=False).tobytes())
+        _say(peer, END)
+    except SpeechError as error:
+        _say(peer, REFUSED, refusal_to_json(error))
+    except (MemoryError, OSError):
+        raise
+    except Exception:
+        _say(peer, CRASHED, traceback.format_exc(limit=-8).encode()[:MAX_ANSWER_BYTES])
+        os._exit(1)
+
+
+def _say(peer: socket.socket, kind: bytes, payload: bytes = b"") -> None:
+    peer.sendall(HEADER.pack(kind, len(payload)) + payload)
+
+
+def _hear(requests: IO[bytes]) -> bytes | None:
+    """The payload of the next message; None once the parent has gone."""
+    header = requests.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return None
+    _, num_bytes = HEADER.unpack(header)
+    return requests.read(num_bytes)
+
+
+def _die_with(parent_pid: int) -> None:
+    """Have the kernel end this process when its parent ends, however that happens."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        sys.exit("the parent of this decoder has gone")
+
+
+def _to_null(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _confine(limits: DecoderLimits) -> None:
+    """Give up what decoding does not need; the limit on processes does not bind root."""
+    for what, most in (
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES),
+    ):
+        resource.setrlimit(what, (most, most))
+
+
+def _allow_processor_time(cpu_s: float) -> None:
+    """From now; the kernel kills what uses more. Only the soft limit, which can be moved on."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + cpu_s), hard))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Uploads in, blocks of PCM out, whatever an upload does to the process that decodes it."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator
+from typing import Literal
+
+from serve_app.audio.sandbox.messages import DecoderLimits
+from serve_app.audio.sandbox.process import DecoderProcess
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
+from serve_app.errors import (
+    AtCapacityError,
+    AudioTooLongError,
+    ConfigError,
+    UndecodableAudioError,
+)
+
+_log = logging.getLogger(__name__)
+
+_PAUSE_AFTER_FAILED_START_S = 1.0
+_CPU_S, _CPU_S_PER_AUDIO_S = 30.0, 0.05
+"""Some twenty times what the slowest codec needs: Opus, 2.3 ms for a second of audio."""
+
+
+class DecoderPool:
+    """`num_decoders` warm child processes; each decodes one upload at a time.
+
+    Belongs to the event loop that started it. A decoder is replaced, in the background, when its
+    upload killed it or when whoever wanted the audio has left before the end.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_decoders: int,
+        max_waiting: int,
+        timeout_s: float,
+        memory_bytes: int,
+        max_audio_s: float,
+        cpu_s: float | None = None,
+        retry_after_s: float = 2.0,
+    ) -> None:
+        self._num_decoders = num_decoders
+        self._max_waiting = max_waiting
+        self._timeout_s = timeout_s
+        self._retry_after_s = retry_after_s
+        if cpu_s is None:
+            cpu_s = _CPU_S + _CPU_S_PER_AUDIO_S * max_audio_s
+        self._limits = DecoderLimits(memory_bytes, cpu_s, max_audio_s)
+        self._idle: list[DecoderProcess] = []
+        self._waiting: deque[asyncio.Future[DecoderProcess]] = deque()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._decoders: set[DecoderProcess] = set()
+        self._closed = False
+
+    @property
+    def pids(self) -> frozenset[int]:
+        """Of the decoders that are ready or at work."""
+        return frozenset(decoder.pid for decoder in self._decoders)
+
+    async def start(self) -> None:
+        """Return once all decoders are warm.
+
+        Raises:
+            ConfigError: one does not start, as when it may have too little memory.
+        """
+        starts = (
+            DecoderProcess.start(self._limits, self._timeout_s) for _ in range(self._num_decoders)
+        )
+        results = await asyncio.gather(*starts, return_exceptions=True)
+        decoders = [each for each in results if isinstance(each, DecoderProcess)]
+        for decoder in decoders:
+            self._welcome(decoder)
+        self._keepers = [asyncio.create_task(self._keep(decoder)) for decoder in decoders]
+        if len(decoders) < self._num_decoders:
+            await self.close()
+            raise ConfigError(
+                "preprocessor", "a decoder process does not start; its stderr says why"
+            )
+
+    async def close(self) -> None:
+        """End all decoders. Who is still decoding or waiting gets an `AtCapacityError`."""
+        self._closed = True
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(self._at_capacity())
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*(decoder.end() for decoder in self._decoders))
+
+    async def decode(
+        self, data: bytes, *, channel: Literal["mix"] | int = "mix"
+    ) -> AsyncGenerator[Pcm, None]:
+        """Blocks of about a second, decoded little ahead of whoever iterates.
+
+        Raises:
+            AtCapacityError: too many wait for a decoder already, or the pool closes.
+            AudioError, InvalidOptionError: see `decode.decode_blocks`.
+            UndecodableAudioError: decoding it crashed, or took too much time or memory.
+        """
+        decoder = await self._borrow()
+        num_samples = 0
+        try:
+            await decoder.send(data, channel)
+            while (block := await decoder.next_block()) is not None:
+                num_samples += len(block)
+                if num_samples > self._limits.max_audio_s * SAMPLE_RATE_HZ:
+                    raise AudioTooLongError(num_samples / SAMPLE_RATE_HZ, self._limits.max_audio_s)
+                yield block
+        except UndecodableAudioError as error:
+            if self._closed:
+                raise self._at_capacity() from error
+            raise
+        finally:
+            if decoder.at_rest:
+                self._offer(decoder)
+            else:
+                decoder.kill()
+
+    async def _borrow(self) -> DecoderProcess:
+        while True:
+            if self._closed:
+                raise self._at_capacity()
+            decoder = self._idle.pop() if self._idle else await self._wait()
+            if decoder.alive:
+                return decoder
+
+    async def _wait(self) -> DecoderProcess:
+        if len(self._waiting) >= self._max_waiting:
+            raise self._at_capacity()
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            decoder: DecoderProcess = await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._offer(future.result())
+            raise
+        finally:
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(future)
+        return decoder
+
+    def _offer(self, decoder: DecoderProcess) -> None:
+        """Give a decoder to whoever waits longest, or let it wait."""
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(decoder)
+                return
+        self._idle.append(decoder)
+
+    def _welcome(self, decoder: DecoderProcess) -> None:
+        self._decoders.add(decoder)
+        self._offer(decoder)
+
+    async def _keep(self, decoder: DecoderProcess) -> None:
+        """Put a new decoder in the place of one that has ended, each time."""
+        while True:
+            try:
+                await decoder.ended()
+            finally:
+                await decoder.end()
+                self._decoders.discard(decoder)
+                with contextlib.suppress(ValueError):
+                    self._idle.remove(decoder)
+            decoder = await self._replacement()
+            self._welcome(decoder)
+
+    async def _replacement(self) -> DecoderProcess:
+        while True:
+            try:
+                return await DecoderProcess.start(self._limits, self._timeout_s)
+            except (OSError, EOFError) as error:
+                _log.error("a decoder does not start: %r", error)
+                await asyncio.sleep(_PAUSE_AFTER_FAILED_START_S)
+
+    def _at_capacity(self) -> AtCapacityError:
+        return AtCapacityError("decoding", self._retry_after_s)

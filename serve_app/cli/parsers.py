@@ -1,0 +1,94 @@
+"""What the commands' parsers share: how one is made, and how a running server is named."""
+
+import argparse
+import os
+from typing import TypeAlias
+
+from serve_app.client import Client
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+_DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+def add_command(
+    commands: Commands, name: str, *, help: str, description: str, examples: str
+) -> argparse.ArgumentParser:
+    """A parser whose help ends with examples as they are written."""
+    return commands.add_parser(
+        name,
+        help=help,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the server")
+    group.add_argument(
+        "--url",
+        default=os.environ.get("CHORUS_URL", _DEFAULT_URL),
+        help=f"its address (default: $CHORUS_URL, or {_DEFAULT_URL})",
+    )
+    group.add_argument(
+        "--api-key",
+        metavar="KEY",
+        default=os.environ.get("CHORUS_API_KEY"),
+        help="sent as a bearer token (default: $CHORUS_API_KEY, or none)",
+    )
+    group.add_argument(
+        "--timeout",
+        type=positive_float,
+        default=600.0,
+        metavar="S",
+        help="seconds to wait for one answer (default: 600)",
+    )
+    group.add_argument(
+        "--retries",
+        type=natural,
+        default=5,
+        metavar="N",
+        help="how often to ask a full server again, after the pause it names (default: 5)",
+    )
+
+
+def add_recording_options(parser: argparse.ArgumentParser, *, default_concurrency: int) -> None:
+    parser.add_argument(
+        "--model", help="a name or alias that `chorus models` lists (default: the server's)"
+    )
+    parser.add_argument(
+        "--language",
+        metavar="CODE",
+        help="what is spoken: en, de-DE, German, auto (default: the model finds out)",
+    )
+    parser.add_argument(
+        "--concurrency",
+        type=positive_int,
+        default=default_concurrency,
+        metavar="N",
+        help=f"recordings under way at a time (default: {default_concurrency})",
+    )
+
+
+def connect(args: argparse.Namespace) -> Client:
+    """The client that the options of `add_connection` describe."""
+    return Client(args.url, args.api_key, timeout_s=args.timeout, max_retries=args.retries)
+
+
+def positive_int(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def natural(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return number
+
+
+def positive_float(text: str) -> float:
+    if not (number := float(text)) > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number

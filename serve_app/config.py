@@ -1,0 +1,172 @@
+"""The configuration, as one frozen tree: what stands under `args:` in a file of `configs/`.
+
+Inert: nothing here reads a file, an environment or a clock. Unknown keys are errors. `app.build`
+reads the tree once; below it there are only plain values.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BatchConfig(_Settings):
+    """How a model's queue is cut into batches; `user_config: {batch: {...}}` changes it live."""
+
+    max_batch_audio_s: PositiveFloat = 480.0
+    """Padded seconds in one batch: longest chunk × number of chunks. A longer chunk runs alone."""
+    max_batch_size: PositiveInt = 64
+    """Chunks in one batch, whatever they weigh."""
+    max_queued_audio_s: PositiveFloat = 3600.0
+    """Audio that may wait in front of one replica; beyond it, callers hear "at capacity"."""
+
+
+class SimulatedConfig(_Settings):
+    """The cost curve of the simulated engine, which sleeps and uses no CPU.
+
+    The defaults are those of a 0.6 B-parameter transducer on a large GPU.
+    """
+
+    fixed_s: NonNegativeFloat = 0.014
+    """Seconds that a batch takes, however little is in it."""
+    per_audio_s: NonNegativeFloat = 85e-6
+    """Seconds more for each padded audio second in it."""
+
+
+class ModelConfig(_Settings):
+    """One served model. Its deployment carries its name, so that Serve's own options
+    (`autoscaling_config`, `ray_actor_options`, `max_ongoing_requests`, `user_config`) stand
+    under `deployments:` in the same file."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$")
+    """What clients ask for, and the name of the deployment."""
+    kind: Literal["parakeet", "simulated"]
+    """`parakeet` is any NeMo transducer or CTC model; `simulated` needs no weights at all."""
+    checkpoint: str | None = None
+    """Path of a `.nemo` file (relative: from the project's root), or a hub name (`nvidia/…`)."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Of the checkpoint file; another content is refused."""
+    aliases: tuple[str, ...] = ()
+    """Further names that clients may use."""
+    languages: tuple[str, ...] = ("en",)
+    """ISO 639-1 codes that the checkpoint recognises."""
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    """`auto` takes a GPU where the replica was given one."""
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Of the weights and the arithmetic; on a CPU only float32 is fast."""
+    num_threads: PositiveInt = 1
+    """Threads of the model on a CPU."""
+    max_chunk_s: PositiveFloat = Field(default=30.0, le=60.0)
+    """Longest stretch that the model gets at once; longer recordings are cut at silence."""
+    cuda_graphs: bool = True
+    """Record the decoder's loop as a CUDA graph, where there is a GPU."""
+    batch: BatchConfig = BatchConfig()
+    simulated: SimulatedConfig = SimulatedConfig()
+
+    @model_validator(mode="after")
+    def _needs_a_checkpoint(self) -> Self:
+        if self.kind != "simulated" and not self.checkpoint:
+            raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
+        return self
+
+
+class LimitsConfig(_Settings):
+    """What one client may cost."""
+
+    max_upload_bytes: PositiveInt = 100 * 1024 * 1024
+    """Checked while the upload is read."""
+    max_audio_s: PositiveFloat = 4 * 3600.0
+    """Checked while the upload is decoded."""
+    request_timeout_s: PositiveFloat = 600.0
+    """From the last byte of the upload to the last byte of the answer."""
+    upload_timeout_s: PositiveFloat = 120.0
+    """For the whole upload to arrive."""
+    max_concurrent_requests: PositiveInt = 256
+    """In one ingress replica; one more hears "at capacity" at once."""
+    retry_after_s: PositiveFloat = 2.0
+    """What a refused client is told to wait."""
+
+
+class PreprocessorConfig(_Settings):
+    """Decoding and cutting."""
+
+    num_decoders: PositiveInt = 2
+    """Warm child processes per replica; each decodes one recording at a time."""
+    max_waiting: PositiveInt = 256
+    """Recordings that may wait for a decoder of one replica."""
+    decode_timeout_s: PositiveFloat = 120.0
+    """For one decoder to give its next block of audio."""
+    decoder_memory_bytes: PositiveInt = 1024 * 1024 * 1024
+    """Address space of one decoder; one that wants more dies, alone."""
+    max_chunks_in_flight: PositiveInt = 16
+    """Chunks of one recording that may be under way at once, so that it cannot starve the rest."""
+
+
+class ServerConfig(_Settings):
+    """The whole server."""
+
+    models: tuple[ModelConfig, ...] = Field(min_length=1)
+    default_model: str | None = None
+    """Answers to OpenAI's names and to requests that name none; the first model if not set."""
+    limits: LimitsConfig = LimitsConfig()
+    preprocessor: PreprocessorConfig = PreprocessorConfig()
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the server; `*` for all. None by default."""
+    metrics_port: PositiveInt = Field(default=8090, le=65535)
+    """Where Ray exports the metrics of a node; the ingress relays them at `/metrics`."""
+
+    @model_validator(mode="after")
+    def _names_are_one_each(self) -> Self:
+        seen: set[str] = set()
+        for model in self.models:
+            for name in (model.name, *model.aliases):
+                if name in seen:
+                    raise ValueError(f"the name {name!r} is given to two models")
+                seen.add(name)
+        if self.default_model is not None and self.default_model not in seen:
+            raise ValueError(f"default_model {self.default_model!r} is no served model")
+        return self
+
+
+ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
+    "CHORUS_DEFAULT_MODEL": ("default_model",),
+    "CHORUS_CORS_ORIGINS": ("cors_origins",),
+    "CHORUS_METRICS_PORT": ("metrics_port",),
+    "CHORUS_MAX_UPLOAD_BYTES": ("limits", "max_upload_bytes"),
+    "CHORUS_MAX_AUDIO_S": ("limits", "max_audio_s"),
+    "CHORUS_REQUEST_TIMEOUT_S": ("limits", "request_timeout_s"),
+    "CHORUS_UPLOAD_TIMEOUT_S": ("limits", "upload_timeout_s"),
+    "CHORUS_MAX_CONCURRENT_REQUESTS": ("limits", "max_concurrent_requests"),
+    "CHORUS_NUM_DECODERS": ("preprocessor", "num_decoders"),
+}
+"""Environment variables that override a setting, and its place. `.env.example` lists them."""
+
+
+def with_environment(config: ServerConfig, environ: Mapping[str, str]) -> ServerConfig:
+    """`config` with the settings that `environ` names.
+
+    Raises:
+        pydantic.ValidationError: a value does not fit its setting.
+    """
+    tree = config.model_dump()
+    for variable, path in ENVIRONMENT.items():
+        value = environ.get(variable)
+        if not value:
+            continue
+        node = tree
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = value.split(",") if path == ("cors_origins",) else value
+    return ServerConfig.model_validate(tree)

@@ -1,0 +1,1 @@
+"""The rooms as Ray Serve deployments. Thin: what they do is told in `pipelines/` and `models/`."""

@@ -1,0 +1,221 @@
+"""The lane in front of a model: what has arrived joins into a batch each time the model is free.
+
+`@serve.batch` alone does not conserve work, because it cuts its batches before it knows when the
+model will take them. Here a batch is cut at the last moment: when the model is free, or, while it
+is busy, as soon as the next batch is full; that one is then laid out while the other runs.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from serve_app.config import BatchConfig
+from serve_app.errors import AtCapacityError, EngineError
+from serve_app.models.protocols import (
+    DeviceMemoryError,
+    Recognition,
+    RecognitionRequest,
+    Recognizer,
+)
+from serve_app.transcript.types import Hypothesis
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What one run of the model did, for the metrics."""
+
+    num_chunks: int
+    audio_s: float
+    padded_s: float
+    model_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Row:
+    """A request in the lane, and the future that its caller awaits."""
+
+    request: RecognitionRequest
+    answer: asyncio.Future[Recognition]
+    arrived_at: float = field(default_factory=time.perf_counter)
+
+    @property
+    def audio_s(self) -> float:
+        return self.request.chunk.duration_s
+
+
+class Lane:
+    """First come, first served; a batch takes rows from the front while they fit its budget."""
+
+    def __init__(
+        self, recognizer: Recognizer, config: BatchConfig, report: Callable[[BatchReport], None]
+    ) -> None:
+        self._recognizer = recognizer
+        self._config = config
+        self._report = report
+        self._waiting: deque[_Row] = deque()
+        self._waiting_s = 0.0
+        self._some_cancelled = False
+        self._arrival = asyncio.Event()
+        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._layout_thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
+        self._batch_began_at: float | None = None
+        self._loop_task = asyncio.get_running_loop().create_task(self._run())
+
+    @property
+    def waiting_audio_s(self) -> float:
+        """Audio seconds that no batch has taken yet."""
+        self._drop_cancelled()
+        return self._waiting_s
+
+    @property
+    def busy_for_s(self) -> float:
+        """How long the batch in the model has been there; 0 if there is none."""
+        return 0.0 if self._batch_began_at is None else time.perf_counter() - self._batch_began_at
+
+    def configure(self, config: BatchConfig) -> None:
+        """Cut the next batches by `config`."""
+        self._config = config
+
+    def submit(self, request: RecognitionRequest) -> asyncio.Future[Recognition]:
+        """Queue one chunk. Cancelling the future takes it out, unless its batch has begun.
+
+        Raises:
+            AtCapacityError: the queue holds all the audio that it may.
+        """
+        if self._loop_task.done():
+            raise EngineError(self._recognizer.info.name, "its replica is shutting down")
+        waiting_s = self.waiting_audio_s
+        if self._waiting and waiting_s + request.chunk.duration_s > self._config.max_queued_audio_s:
+            raise AtCapacityError(f"{waiting_s:.0f} s of audio wait for this model", 2.0)
+        row = _Row(request, asyncio.get_running_loop().create_future())
+        row.answer.add_done_callback(self._note_cancelled)
+        self._waiting.append(row)
+        self._waiting_s += row.audio_s
+        self._arrival.set()
+        return row.answer
+
+    async def close(self) -> None:
+        """Stop after the batch in the model; who still waits hears an error that can be retried."""
+        self._loop_task.cancel()
+        await asyncio.gather(self._loop_task, return_exceptions=True)
+        for row in self._waiting:
+            row.answer.cancel()
+        self._model_thread.shutdown(wait=False)
+        self._layout_thread.shutdown(wait=False)
+
+    async def _run(self) -> None:
+        ahead: tuple[list[_Row], object] | None = None
+        while True:
+            if ahead is None:
+                rows = await self._cut_when_any_waits()
+                ahead = rows, await self._lay_out(rows)
+            rows, prepared = ahead
+            running = asyncio.ensure_future(self._answer(rows, prepared))
+            ahead = await self._lay_out_ahead(running)
+            await running
+
+    async def _cut_when_any_waits(self) -> list[_Row]:
+        while not (rows := self._cut()):
+            self._arrival.clear()
+            await self._arrival.wait()
+        return rows
+
+    async def _lay_out_ahead(
+        self, running: asyncio.Future[None]
+    ) -> tuple[list[_Row], object] | None:
+        """While the model runs, prepare the next batch once it could not grow any more."""
+        while not running.done():
+            if self._next_is_full():
+                rows = self._cut()
+                return rows, await self._lay_out(rows)
+            self._arrival.clear()
+            arrival = asyncio.ensure_future(self._arrival.wait())
+            either: set[asyncio.Future[Any]] = {running, arrival}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            arrival.cancel()
+        return None
+
+    def _note_cancelled(self, answer: asyncio.Future[Recognition]) -> None:
+        self._some_cancelled |= answer.cancelled()
+
+    def _drop_cancelled(self) -> None:
+        if self._some_cancelled:
+            self._some_cancelled = False
+            self._waiting = deque(row for row in self._waiting if not row.answer.done())
+            self._waiting_s = sum(row.audio_s for row in self._waiting)
+
+    def _fitting(self) -> int:
+        """How many rows from the front make the next batch."""
+        longest_s = 0.0
+        for count, row in enumerate(self._waiting):
+            longest_s = max(longest_s, row.audio_s)
+            over = longest_s * (count + 1) > self._config.max_batch_audio_s
+            if count and (over or count >= self._config.max_batch_size):
+                return count
+        return len(self._waiting)
+
+    def _next_is_full(self) -> bool:
+        self._drop_cancelled()
+        fitting = self._fitting()
+        return fitting < len(self._waiting) or fitting >= self._config.max_batch_size
+
+    def _cut(self) -> list[_Row]:
+        self._drop_cancelled()
+        rows = [self._waiting.popleft() for _ in range(self._fitting())]
+        self._waiting_s -= sum(row.audio_s for row in rows)
+        return rows
+
+    async def _lay_out(self, rows: Sequence[_Row]) -> object:
+        requests = [row.request for row in rows]
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._layout_thread, self._recognizer.prepare, requests
+            )
+        except Exception as error:  # one unfit row must not end the lane; rows are tried one by one
+            logger.exception("a batch of %d chunks could not be laid out", len(rows))
+            return error
+
+    async def _answer(self, rows: list[_Row], prepared: object) -> None:
+        """Run one batch and answer its rows; a batch that fails is halved until it is one row."""
+        began_at = self._batch_began_at = time.perf_counter()
+        try:
+            hypotheses = await self._recognize(prepared)
+        except Exception as error:  # the model's failure belongs to these rows, not to the lane
+            if len(rows) == 1:
+                self._fail(rows[0], error)
+                return
+            if not isinstance(error, DeviceMemoryError):
+                logger.exception("a batch of %d chunks failed; it is halved", len(rows))
+            middle = len(rows) // 2
+            for half in (rows[:middle], rows[middle:]):
+                await self._answer(half, await self._lay_out(half))
+            return
+        finally:
+            self._batch_began_at = None
+        model_s = time.perf_counter() - began_at
+        for row, hypothesis in zip(rows, hypotheses, strict=True):
+            if not row.answer.done():
+                queue_s = began_at - row.arrived_at
+                row.answer.set_result(Recognition(hypothesis, queue_s, model_s, len(rows)))
+        lengths = [row.audio_s for row in rows]
+        self._report(BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), model_s))
+
+    async def _recognize(self, prepared: object) -> list[Hypothesis]:
+        if isinstance(prepared, Exception):
+            raise prepared
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._model_thread, self._recognizer.recognize, prepared)
+
+    def _fail(self, row: _Row, error: Exception) -> None:
+        logger.error("a chunk of %.1f s failed", row.audio_s, exc_info=error)
+        if not row.answer.done():
+            reason = "out of device memory" if isinstance(error, DeviceMemoryError) else str(error)
+            row.answer.set_exception(EngineError(self._recognizer.info.name, reason))

@@ -1,0 +1,84 @@
+"""One offline model as a deployment: `@serve.batch` collects, the lane forms the batches."""
+
+import asyncio
+import logging
+from typing import Any
+
+from ray import serve
+
+from serve_app.config import BatchConfig, ModelConfig
+from serve_app.deployments.lane import BatchReport, Lane
+from serve_app.models.loader import load_recognizer
+from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
+from serve_app.telemetry import RecognizerMetrics
+
+logger = logging.getLogger("ray.serve")
+
+_COLLECT_AT_MOST = 128
+_COLLECT_FOR_S = 0.001
+_STUCK_AFTER_S = 300.0
+"""A single run of a model that takes longer has hung; Serve then replaces the replica."""
+
+
+class Recognizer:
+    """Ready once its model is loaded and warmed up."""
+
+    async def __init__(self, config: ModelConfig) -> None:  # type: ignore[misc]  # Serve awaits it
+        self._default_batch = config.batch
+        self._model = await asyncio.to_thread(load_recognizer, config)
+        self._metrics = RecognizerMetrics(config.name)
+        self._lane = Lane(self._model, config.batch, self._count)
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take new `batch` settings while running; what is not named goes back to `args`."""
+        overrides = BatchConfig.model_validate(user_config.get("batch", {}))
+        changed = overrides.model_dump(exclude_unset=True)
+        self._lane.configure(self._default_batch.model_copy(update=changed))
+
+    async def recognize(self, request: RecognitionRequest) -> Recognition:
+        """Recognise one chunk in whichever batch takes it; cancelling takes it out again.
+
+        Raises:
+            AtCapacityError: the lane is full.
+            EngineError: the model failed on this chunk.
+        """
+        answer: asyncio.Future[Recognition] = await self._collect(request)
+        return await answer
+
+    @serve.batch(
+        max_batch_size=_COLLECT_AT_MOST,
+        batch_wait_timeout_s=_COLLECT_FOR_S,
+        max_concurrent_batches=1_000,
+    )
+    async def _collect(
+        self, requests: list[RecognitionRequest]
+    ) -> list[asyncio.Future[Recognition]]:
+        return [self._submit(request) for request in requests]
+
+    def _submit(self, request: RecognitionRequest) -> asyncio.Future[Recognition]:
+        try:
+            answer = self._lane.submit(request)
+        except Exception as error:  # belongs to this caller alone, not to its collected group
+            answer = asyncio.get_running_loop().create_future()
+            answer.set_exception(error)
+        self._metrics.waiting_audio_s.set(self._lane.waiting_audio_s)
+        return answer
+
+    def info(self) -> ModelInfo:
+        return self._model.info
+
+    def check_health(self) -> None:
+        """Called by Serve; raising makes it replace this replica."""
+        if self._lane.busy_for_s > _STUCK_AFTER_S:
+            raise RuntimeError(f"the model has been busy with one batch for {_STUCK_AFTER_S:g} s")
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Called by Serve for autoscaling policies."""
+        return {"waiting_audio_s": self._lane.waiting_audio_s}
+
+    def _count(self, batch: BatchReport) -> None:
+        self._metrics.batch_size.observe(batch.num_chunks)
+        self._metrics.batch_audio_s.observe(batch.audio_s)
+        self._metrics.padded_s.inc(batch.padded_s)
+        self._metrics.model_s.observe(batch.model_s)
+        self._metrics.waiting_audio_s.set(self._lane.waiting_audio_s)

@@ -1,0 +1,248 @@
+"""Every error that a client can meet, as one tree. A wire turns its `code` into its own status.
+
+SpeechError
+├── RequestError                 the request itself is wrong; `param` names the field
+│   ├── InvalidOptionError       a value that nobody could honour
+│   ├── UnsupportedOptionError   a value that this model or server cannot honour
+│   ├── UnknownModelError
+│   └── UnsupportedLanguageError
+├── AudioError                   what arrived is no audio that can be transcribed
+│   ├── EmptyAudioError
+│   ├── UndecodableAudioError
+│   ├── UnsupportedFormatError
+│   ├── AudioTooLongError
+│   ├── UploadTooLargeError
+│   └── UploadTimeoutError       the upload did not arrive in time
+├── CapacityError                try again after `retry_after_s`
+│   ├── AtCapacityError          a queue is full
+│   └── ModelUnavailableError    no replica can answer now
+├── DeadlineExceededError        the time limit of the request passed
+└── EngineError                  the model failed; nothing that the client can mend
+
+ConfigError stands outside: it reaches the operator, before a server exists.
+
+All of them survive pickling, because each passes every argument to `super().__init__`.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCode(StrEnum):
+    """The server's own name for what went wrong; stable, and the same on every wire."""
+
+    INVALID_OPTION = "invalid_option"
+    UNSUPPORTED_OPTION = "unsupported_option"
+    MODEL_NOT_FOUND = "model_not_found"
+    UNSUPPORTED_LANGUAGE = "unsupported_language"
+    EMPTY_AUDIO = "empty_audio"
+    UNDECODABLE_AUDIO = "undecodable_audio"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    AUDIO_TOO_LONG = "audio_too_long"
+    UPLOAD_TOO_LARGE = "upload_too_large"
+    UPLOAD_TIMEOUT = "upload_timeout"
+    AT_CAPACITY = "at_capacity"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    ENGINE_FAILED = "engine_failed"
+
+
+class SpeechError(Exception):
+    """Root of all errors that reach a client. `str(error)` is fit to be shown to them."""
+
+    code: ClassVar[ErrorCode]
+    param: str | None = None
+    """The request field that is to blame, where there is one."""
+
+
+class RequestError(SpeechError):
+    """The request itself is wrong."""
+
+
+class InvalidOptionError(RequestError):
+    code = ErrorCode.INVALID_OPTION
+
+    def __init__(self, param: str, reason: str) -> None:
+        super().__init__(param, reason)
+        self.param = param
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.param}: {self.reason}"
+
+
+class UnsupportedOptionError(RequestError):
+    code = ErrorCode.UNSUPPORTED_OPTION
+
+    def __init__(self, param: str, reason: str) -> None:
+        super().__init__(param, reason)
+        self.param = param
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.param}: {self.reason}"
+
+
+class UnknownModelError(RequestError):
+    code = ErrorCode.MODEL_NOT_FOUND
+    param = "model"
+
+    def __init__(self, model: str, served: tuple[str, ...]) -> None:
+        super().__init__(model, served)
+        self.model = model
+        self.served = served
+
+    def __str__(self) -> str:
+        return f"no model is served as {self.model!r}; served here: {', '.join(self.served)}"
+
+
+class UnsupportedLanguageError(RequestError):
+    code = ErrorCode.UNSUPPORTED_LANGUAGE
+    param = "language"
+
+    def __init__(self, language: str, model: str, supported: tuple[str, ...]) -> None:
+        super().__init__(language, model, supported)
+        self.language = language
+        self.model = model
+        self.supported = supported
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model} does not know the language {self.language!r}; "
+            f"it knows: {', '.join(self.supported)}"
+        )
+
+
+class AudioError(SpeechError):
+    """What arrived is no audio that can be transcribed."""
+
+    param = "file"
+
+
+class EmptyAudioError(AudioError):
+    code = ErrorCode.EMPTY_AUDIO
+
+    def __str__(self) -> str:
+        return "the upload holds no audio samples"
+
+
+class UndecodableAudioError(AudioError):
+    code = ErrorCode.UNDECODABLE_AUDIO
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the audio cannot be decoded: {self.reason}"
+
+
+class UnsupportedFormatError(AudioError):
+    code = ErrorCode.UNSUPPORTED_FORMAT
+
+    def __init__(self, found: str, supported: tuple[str, ...]) -> None:
+        super().__init__(found, supported)
+        self.found = found
+        self.supported = supported
+
+    def __str__(self) -> str:
+        return f"{self.found} is not accepted; accepted: {', '.join(self.supported)}"
+
+
+class AudioTooLongError(AudioError):
+    code = ErrorCode.AUDIO_TOO_LONG
+
+    def __init__(self, duration_s: float, limit_s: float) -> None:
+        super().__init__(duration_s, limit_s)
+        self.duration_s = duration_s
+        self.limit_s = limit_s
+
+    def __str__(self) -> str:
+        return f"the audio is longer than {self.limit_s:g} s, the longest accepted here"
+
+
+class UploadTooLargeError(AudioError):
+    code = ErrorCode.UPLOAD_TOO_LARGE
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
+    def __str__(self) -> str:
+        return f"the upload is larger than {self.limit_bytes:,} bytes, the largest accepted here"
+
+
+class UploadTimeoutError(AudioError):
+    code = ErrorCode.UPLOAD_TIMEOUT
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(limit_s)
+        self.limit_s = limit_s
+
+    def __str__(self) -> str:
+        return f"the upload took longer than {self.limit_s:g} s to arrive"
+
+
+class CapacityError(SpeechError):
+    """The server cannot take this now."""
+
+    retry_after_s: float
+
+
+class AtCapacityError(CapacityError):
+    code = ErrorCode.AT_CAPACITY
+
+    def __init__(self, what: str, retry_after_s: float) -> None:
+        super().__init__(what, retry_after_s)
+        self.what = what
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"at capacity: {self.what}; try again in {self.retry_after_s:g} s"
+
+
+class ModelUnavailableError(CapacityError):
+    code = ErrorCode.MODEL_UNAVAILABLE
+
+    def __init__(self, model: str, retry_after_s: float) -> None:
+        super().__init__(model, retry_after_s)
+        self.model = model
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.model} has no replica that can answer; try again in {self.retry_after_s:g} s"
+
+
+class DeadlineExceededError(SpeechError):
+    code = ErrorCode.DEADLINE_EXCEEDED
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(limit_s)
+        self.limit_s = limit_s
+
+    def __str__(self) -> str:
+        return f"the request took longer than {self.limit_s:g} s"
+
+
+class EngineError(SpeechError):
+    code = ErrorCode.ENGINE_FAILED
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(model, reason)
+        self.model = model
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.model} failed: {self.reason}"
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be served, with the place where it is wrong."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"

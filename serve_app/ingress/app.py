@@ -1,0 +1,85 @@
+"""A configuration and a backend, in; the whole HTTP server as one ASGI application, out."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+import serve_app
+from serve_app.config import ServerConfig
+from serve_app.errors import InvalidOptionError, SpeechError
+from serve_app.ingress.backend import Backend
+from serve_app.ingress.middleware import (
+    REQUEST_ID_HEADER,
+    Admission,
+    Faults,
+    Lingering,
+    RequestId,
+)
+from serve_app.ingress.problems import problem_of, problem_of_http
+from serve_app.ingress.wires import openai, plain
+from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
+
+
+def build_app(config: ServerConfig, backend: Backend, *, request_ids: bool = True) -> FastAPI:
+    """All HTTP wires over one backend.
+
+    `request_ids` puts `x-request-id` on the answers; turn it off behind a proxy that does so
+    itself, as Ray Serve's does, or clients see it twice.
+    """
+    app = FastAPI(
+        title="Chorus",
+        summary="Speech to text",
+        version=serve_app.__version__,
+        middleware=_middleware(config, request_ids=request_ids),
+        exception_handlers={
+            SpeechError: _on_speech_error,
+            HTTPException: _on_http_error,
+            RequestValidationError: _on_validation_error,
+        },
+    )
+    app.include_router(plain.router(config, backend))
+    app.include_router(openai.router(config, backend))
+    return app
+
+
+def _middleware(config: ServerConfig, *, request_ids: bool) -> list[Middleware]:
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=config.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=[REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, "retry-after"],
+    )
+    return [
+        Middleware(RequestId, on_responses=request_ids),
+        *([cors] if config.cors_origins else []),
+        Middleware(Lingering),
+        Middleware(
+            Admission,
+            max_in_flight=config.limits.max_concurrent_requests,
+            retry_after_s=config.limits.retry_after_s,
+        ),
+        Middleware(Faults),
+    ]
+
+
+async def _on_speech_error(request: Request, error: Any) -> Response:
+    return problem_of(error).response(request.url.path)
+
+
+async def _on_http_error(request: Request, error: Any) -> Response:
+    response = problem_of_http(error).response(request.url.path)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _on_validation_error(request: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:])
+    return problem_of(InvalidOptionError(place, first["msg"])).response(request.url.path)

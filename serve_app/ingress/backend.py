@@ -1,0 +1,22 @@
+"""What the ingress needs of the graph behind it: Serve handles in production, a script in tests."""
+
+from typing import Protocol
+
+from serve_app.models.protocols import ModelInfo
+from serve_app.pipelines.transcription import Transcriber
+
+
+class Backend(Transcriber, Protocol):
+    """The graph behind all wires: it transcribes, and tells how it is."""
+
+    async def models(self) -> list[ModelInfo]:
+        """One entry for each model that can answer now; a model still loading has none."""
+        ...
+
+    async def ready(self) -> bool:
+        """Whether a recording handed in now would find a decoder and the default model."""
+        ...
+
+    async def metrics(self) -> str:
+        """The metrics of this node, in Prometheus' text format."""
+        ...

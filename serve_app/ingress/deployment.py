@@ -1,0 +1,86 @@
+"""The ingress as a Ray Serve deployment: the HTTP application over handles to the graph."""
+
+import time
+
+import httpx
+from ray import serve, util
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.config import ServerConfig
+from serve_app.deployments.routing import Handle, ServeTranscriber
+from serve_app.errors import ModelUnavailableError
+from serve_app.ingress.app import build_app
+from serve_app.telemetry import IngressMetrics
+
+_SCRAPE_TIMEOUT_S = 4.0
+
+
+class GraphBackend(ServeTranscriber):
+    """See `Backend`."""
+
+    def __init__(self, preprocessor: Handle, *, num_models: int, metrics_port: int) -> None:
+        super().__init__(preprocessor)
+        self._num_models = num_models
+        node = util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray's
+        self._metrics_url = f"http://{node}:{metrics_port}/metrics"
+
+    async def ready(self) -> bool:
+        return len(await self.models()) == self._num_models
+
+    async def metrics(self) -> str:
+        try:
+            async with httpx.AsyncClient(timeout=_SCRAPE_TIMEOUT_S) as client:
+                answer = await client.get(self._metrics_url)
+                answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise ModelUnavailableError(f"the exporter at {self._metrics_url}", 5.0) from error
+        return answer.text
+
+
+class Measured:
+    """Counts each exchange and times it, by its route's template; unknown paths count as one."""
+
+    def __init__(self, app: ASGIApp, metrics: IngressMetrics) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.num_in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = "left"
+
+        async def send_seen(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+            await send(message)
+
+        began_at = time.perf_counter()
+        self.num_in_flight += 1
+        self.metrics.in_flight.set(self.num_in_flight)
+        try:
+            await self.app(scope, receive, send_seen)
+        finally:
+            self.num_in_flight -= 1
+            self.metrics.in_flight.set(self.num_in_flight)
+            route = getattr(scope.get("route"), "path", "other")
+            self.metrics.requests.inc(tags={"route": route, "code": status})
+            self.metrics.request_s.observe(time.perf_counter() - began_at, tags={"route": route})
+
+
+@serve.ingress()
+class Ingress:
+    """All HTTP wires. Light: a process of it imports neither torch nor NeMo."""
+
+    def __init__(self, config: ServerConfig, preprocessor: Handle) -> None:
+        self._config = config
+        self._backend = GraphBackend(
+            preprocessor, num_models=len(config.models), metrics_port=config.metrics_port
+        )
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        """Called by Serve once the replica is there; its proxy adds `x-request-id` itself."""
+        app = build_app(self._config, self._backend, request_ids=False)
+        return Measured(app, IngressMetrics())

@@ -1,0 +1,88 @@
+"""A backend that answers by a script, for tests of wires: no audio, no model, no Ray.
+
+    held = asyncio.Event()
+    backend = ScriptedBackend([Segment("one.", 0.0, 1.0), held, Segment("two.", 1.0, 2.0)])
+
+says `one.`, waits until the test sets `held`, then says `two.`. An exception in the script is
+raised where it stands.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from serve_app.models.protocols import ModelInfo
+from serve_app.pipelines.transcription import TranscriptionRequest
+from serve_app.transcript.types import Segment, StageTimes, Transcript
+
+Step: TypeAlias = Segment | Exception | asyncio.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one request handed to the backend."""
+
+    upload: bytes
+    request: TranscriptionRequest
+
+
+@dataclass(slots=True)
+class ScriptedBackend:
+    """Goes through its script for every recording, whatever is in it, and notes what happens."""
+
+    script: Sequence[Step] = ()
+    duration_s: float = 2.0
+    language: str | None = "en"
+    stage_times: StageTimes = field(default_factory=StageTimes)
+    infos: Sequence[ModelInfo] = ()
+    is_ready: bool = True
+    metrics_text: str = ""
+
+    calls: list[Call] = field(default_factory=list)
+    num_running: int = 0
+    called: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by the first call."""
+    abandoned: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a call is cancelled or closed before the end of its script."""
+
+    async def transcribe(self, upload: bytes, request: TranscriptionRequest) -> Transcript:
+        items = [item async for item in self.stream(upload, request)]
+        return next(item for item in items if isinstance(item, Transcript))
+
+    async def stream(
+        self, upload: bytes, request: TranscriptionRequest
+    ) -> AsyncGenerator[Segment | Transcript, None]:
+        self.calls.append(Call(upload, request))
+        self.called.set()
+        self.num_running += 1
+        segments: list[Segment] = []
+        try:
+            for step in self.script:
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                    continue
+                segments.append(step)
+                yield step
+        except (asyncio.CancelledError, GeneratorExit):
+            self.abandoned.set()
+            raise
+        finally:
+            self.num_running -= 1
+        yield self._transcript(segments, request)
+
+    def _transcript(self, segments: Sequence[Segment], request: TranscriptionRequest) -> Transcript:
+        return Transcript(
+            tuple(segments), self.duration_s, request.model, self.language, self.stage_times
+        )
+
+    async def models(self) -> list[ModelInfo]:
+        return list(self.infos)
+
+    async def ready(self) -> bool:
+        return self.is_ready
+
+    async def metrics(self) -> str:
+        return self.metrics_text

@@ -1,0 +1,125 @@
+"""An error of the server, in; what each wire says of it, out, by one table.
+
+Also what is no `SpeechError`: unknown paths and methods, and failures that nobody foresaw.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from serve_app.errors import CapacityError, DeadlineExceededError, ErrorCode, SpeechError
+
+RETRY_AFTER_S = 1.0
+"""Where the error itself does not say."""
+
+_INVALID = "invalid_request_error"
+_RATE = "rate_limit_error"
+_SERVER = "server_error"
+
+
+@dataclass(frozen=True, slots=True)
+class WireStatus:
+    """How the wires name one kind of error."""
+
+    http_status: int
+    openai_type: str
+    ws_close: int
+    """WebSocket close code, RFC 6455 §7.4.1 and IANA's registry."""
+    grpc_status: str
+    """Name of a `grpc.StatusCode`."""
+
+
+TABLE: Mapping[ErrorCode, WireStatus] = {
+    ErrorCode.INVALID_OPTION: WireStatus(400, _INVALID, 1008, "INVALID_ARGUMENT"),
+    ErrorCode.UNSUPPORTED_OPTION: WireStatus(400, _INVALID, 1008, "INVALID_ARGUMENT"),
+    ErrorCode.MODEL_NOT_FOUND: WireStatus(404, _INVALID, 1008, "NOT_FOUND"),
+    ErrorCode.UNSUPPORTED_LANGUAGE: WireStatus(400, _INVALID, 1008, "INVALID_ARGUMENT"),
+    ErrorCode.EMPTY_AUDIO: WireStatus(400, _INVALID, 1007, "INVALID_ARGUMENT"),
+    ErrorCode.UNDECODABLE_AUDIO: WireStatus(400, _INVALID, 1007, "INVALID_ARGUMENT"),
+    ErrorCode.UNSUPPORTED_FORMAT: WireStatus(415, _INVALID, 1003, "INVALID_ARGUMENT"),
+    ErrorCode.AUDIO_TOO_LONG: WireStatus(413, _INVALID, 1009, "INVALID_ARGUMENT"),
+    ErrorCode.UPLOAD_TOO_LARGE: WireStatus(413, _INVALID, 1009, "INVALID_ARGUMENT"),
+    ErrorCode.UPLOAD_TIMEOUT: WireStatus(408, _INVALID, 1008, "DEADLINE_EXCEEDED"),
+    ErrorCode.AT_CAPACITY: WireStatus(429, _RATE, 1013, "RESOURCE_EXHAUSTED"),
+    ErrorCode.MODEL_UNAVAILABLE: WireStatus(503, _SERVER, 1013, "UNAVAILABLE"),
+    ErrorCode.DEADLINE_EXCEEDED: WireStatus(503, _SERVER, 1013, "DEADLINE_EXCEEDED"),
+    ErrorCode.ENGINE_FAILED: WireStatus(500, _SERVER, 1011, "INTERNAL"),
+}
+"""A deadline is 503, not 504: by 504 proxies mean their own time limits; clients retry both."""
+
+_HTTP_CODES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as the HTTP wires say it."""
+
+    status: int
+    type: str
+    message: str
+    code: str
+    param: str | None = None
+    retry_after_s: float | None = None
+
+    def body(self) -> dict[str, dict[str, str | None]]:
+        """OpenAI's error shape."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+    def headers(self) -> dict[str, str]:
+        """`Retry-After` in whole seconds, rounded up, where trying again helps."""
+        if self.retry_after_s is None:
+            return {}
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}
+
+    def response(self, path: str) -> JSONResponse:
+        """The answer on `path`; outside of `/v1/` with FastAPI's `detail` as well."""
+        detail = {} if path.startswith("/v1/") else {"detail": self.message}
+        return JSONResponse(
+            {**self.body(), **detail}, status_code=self.status, headers=self.headers()
+        )
+
+
+INTERNAL = Problem(
+    status=500,
+    type=_SERVER,
+    message="the server failed; its log has the reason under this request's x-request-id",
+    code="internal_error",
+)
+
+
+def problem_of(error: SpeechError) -> Problem:
+    status = TABLE[error.code]
+    retry_after_s: float | None = None
+    if isinstance(error, CapacityError):
+        retry_after_s = error.retry_after_s
+    elif isinstance(error, DeadlineExceededError):
+        retry_after_s = RETRY_AFTER_S
+    return Problem(
+        status=status.http_status,
+        type=status.openai_type,
+        message=str(error),
+        code=error.code.value,
+        param=error.param,
+        retry_after_s=retry_after_s,
+    )
+
+
+def problem_of_http(error: HTTPException) -> Problem:
+    """Of what the router itself refuses: an unknown path, a method that a path does not have."""
+    return Problem(
+        status=error.status_code,
+        type=_SERVER if error.status_code >= 500 else _INVALID,
+        message=str(error.detail),
+        code=_HTTP_CODES.get(error.status_code, f"http_{error.status_code}"),
+        retry_after_s=RETRY_AFTER_S if error.status_code == 503 else None,
+    )

@@ -1,0 +1,101 @@
+"""What the REST wires share: a form, in; a transcript, out; and what is said around it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from serve_app.config import LimitsConfig, ModelConfig
+from serve_app.errors import InvalidOptionError
+from serve_app.ingress.backend import Backend
+from serve_app.ingress.forms import Form, shown
+from serve_app.ingress.presence import while_present
+from serve_app.pipelines.transcription import Channel, TranscriptionRequest
+from serve_app.transcript.types import StageTimes, Transcript
+
+SIMULATED_HEADER = "x-chorus-simulated"
+TIMING_HEADER = "server-timing"
+
+Schema = Mapping[str, Any]
+"""A JSON schema, as OpenAPI has it."""
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The request or its audio is wrong; `error.param` names the field."},
+    404: {"description": "No such model."},
+    408: {"description": "The upload took too long to arrive."},
+    413: {"description": "The upload is too large, or the audio too long."},
+    415: {"description": "Neither a multipart form nor a known audio format."},
+    429: {"description": "At capacity; `Retry-After` says when to try again."},
+    503: {"description": "No replica can answer, or the time limit passed; see `Retry-After`."},
+}
+"""For OpenAPI; every error has OpenAI's shape."""
+
+
+async def transcribe(
+    http: Request,
+    backend: Backend,
+    upload: bytes,
+    request: TranscriptionRequest,
+) -> Transcript:
+    """The transcript of an upload, unless its client leaves first."""
+    return await while_present(http.receive, backend.transcribe(upload, request), request.timeout_s)
+
+
+def channel_of(form: Form) -> Channel:
+    """
+    Raises:
+        InvalidOptionError: neither `mix` nor a number.
+    """
+    value = form.one("channel") or "mix"
+    if value == "mix":
+        return "mix"
+    if value.isascii() and value.isdecimal() and len(value) <= 3:
+        return int(value)
+    raise InvalidOptionError("channel", f"{shown(value)} is neither `mix` nor a number from 0")
+
+
+def headers_of(model: ModelConfig, times: StageTimes | None = None) -> dict[str, str]:
+    """Whether the words are made up by a simulation, and where the time went."""
+    headers: dict[str, str] = {}
+    if model.kind == "simulated":
+        headers[SIMULATED_HEADER] = "true"
+    if times is not None:
+        stages = {"decode": times.decode_s, "queue": times.queue_s, "model": times.model_s}
+        headers[TIMING_HEADER] = ", ".join(
+            f"{stage};dur={duration_s * 1000:.1f}" for stage, duration_s in stages.items()
+        )
+    return headers
+
+
+def simulated_of(model: ModelConfig) -> dict[str, bool]:
+    """What JSON bodies say beside the header."""
+    return {"simulated": True} if model.kind == "simulated" else {}
+
+
+def form_schema(fields: Mapping[str, Schema]) -> dict[str, Any]:
+    """OpenAPI's description of a multipart form with these fields, of which `file` is required."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": dict(fields),
+                        "additionalProperties": False,
+                    }
+                }
+            },
+        }
+    }
+
+
+def names_of(fields: Mapping[str, Schema]) -> frozenset[str]:
+    """The names that `forms` knows these fields by."""
+    return frozenset(name.removesuffix("[]") for name in fields)
+
+
+def limited(limits: LimitsConfig) -> dict[str, Any]:
+    """What `read_form` needs of the limits."""
+    return {"max_upload_bytes": limits.max_upload_bytes, "timeout_s": limits.upload_timeout_s}

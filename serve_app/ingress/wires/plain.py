@@ -1,0 +1,170 @@
+"""The plain transcription server: `/transcribe`, and what an operator asks: `/health` and such."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+import serve_app
+from serve_app.config import ServerConfig
+from serve_app.errors import ModelUnavailableError
+from serve_app.ingress.backend import Backend
+from serve_app.ingress.forms import read_form
+from serve_app.ingress.served import ServedModels, language_of
+from serve_app.ingress.status import is_ready, metrics_text, models_by_name
+from serve_app.ingress.wires.answers import (
+    PROBLEMS,
+    Schema,
+    channel_of,
+    form_schema,
+    headers_of,
+    limited,
+    names_of,
+    simulated_of,
+    transcribe,
+)
+from serve_app.models.protocols import RecognitionOptions
+from serve_app.pipelines.transcription import TranscriptionRequest
+from serve_app.transcript import render
+
+FIELDS: Mapping[str, Schema] = {
+    "file": {"type": "string", "format": "binary", "description": "The recording."},
+    "model": {"type": "string", "description": "A served name or an alias."},
+    "language": {
+        "type": "string",
+        "description": "ISO 639-1, BCP-47 or English name; `auto` to find out.",
+    },
+    "include_timestamps": {
+        "type": "boolean",
+        "default": True,
+        "description": "Without, `segments` is empty.",
+    },
+    "channel": {
+        "type": "string",
+        "default": "mix",
+        "description": "`mix`, or a channel's number from 0.",
+    },
+}
+
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def router(config: ServerConfig, backend: Backend) -> APIRouter:
+    """The routes at the root."""
+    served = ServedModels(config)
+    routes = APIRouter(tags=["plain"])
+
+    @routes.get("/", summary="What this is and where to go")
+    async def root() -> dict[str, Any]:
+        return _about(served)
+
+    @routes.post(
+        "/transcribe",
+        summary="Transcribe a recording",
+        responses=_ANSWER | PROBLEMS,
+        openapi_extra=form_schema(FIELDS),
+    )
+    async def transcribe_file(http: Request) -> Response:
+        form = await read_form(http, known_fields=names_of(FIELDS), **limited(config.limits))
+        model = served.named(form.one("model"))
+        options = RecognitionOptions(language=language_of(model, form.one("language")))
+        timestamps = form.flag("include_timestamps", default=True)
+        request = TranscriptionRequest(
+            model.name, options, channel_of(form), config.limits.request_timeout_s
+        )
+        transcript = await transcribe(http, backend, form.upload, request)
+        body = {
+            **render.plain_json(transcript, segments=timestamps),
+            "filename": form.filename,
+            "timestamp": datetime.now(UTC).isoformat(),
+            **simulated_of(model),
+        }
+        return JSONResponse(body, headers=headers_of(model, transcript.stage_times))
+
+    @routes.get("/api/languages", summary="Code and English name of each language")
+    async def languages() -> dict[str, Mapping[str, str]]:
+        return {"languages": served.languages()}
+
+    _add_probes(routes, config, served, backend)
+    return routes
+
+
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The transcript.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["text", "segments", "filename", "timestamp"],
+                    "properties": {
+                        "text": {"type": "string"},
+                        "segments": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["start", "end", "text"],
+                                "properties": {
+                                    "start": {"type": "number", "description": "Seconds."},
+                                    "end": {"type": "number", "description": "Seconds."},
+                                    "text": {"type": "string"},
+                                },
+                            },
+                        },
+                        "filename": {"type": "string"},
+                        "timestamp": {"type": "string", "format": "date-time"},
+                        "simulated": {"type": "boolean"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def _add_probes(
+    routes: APIRouter, config: ServerConfig, served: ServedModels, backend: Backend
+) -> None:
+    @routes.get("/health", summary="Whether this process lives, and what the default model is")
+    async def health() -> dict[str, Any]:
+        info = (await models_by_name(backend)).get(served.default.name)
+        return {
+            "status": "starting" if info is None else "healthy",
+            "model_loaded": info is not None,
+            "model_name": served.default.name,
+            "device": None if info is None else info.device,
+            "languages": list(served.default.languages),
+            **simulated_of(served.default),
+        }
+
+    @routes.get("/ready", summary="Whether a recording handed in now would be answered")
+    async def ready() -> dict[str, str]:
+        if not await is_ready(backend):
+            raise ModelUnavailableError(served.default.name, config.limits.retry_after_s)
+        return {"status": "ready"}
+
+    @routes.get("/metrics", summary="This node's metrics, for Prometheus", response_class=Response)
+    async def metrics() -> Response:
+        return Response(await metrics_text(backend), headers={"content-type": _PROMETHEUS})
+
+
+def _about(served: ServedModels) -> dict[str, Any]:
+    return {
+        "name": "Chorus",
+        "version": serve_app.__version__,
+        "models": [model.name for model in served.models],
+        "default_model": served.default.name,
+        "endpoints": {
+            "transcribe": "POST /v1/audio/transcriptions",
+            "transcribe_plain": "POST /transcribe",
+            "models": "GET /v1/models",
+            "languages": "GET /api/languages",
+            "health": "GET /health",
+            "ready": "GET /ready",
+            "metrics": "GET /metrics",
+        },
+        "documentation": "/docs",
+    }

@@ -1,0 +1,62 @@
+"""From the tokens of a decoder to words with times and confidences. No torch."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serve_app.transcript.types import Word
+
+WORD_START = "▁"
+"""SentencePiece's mark of a word's first piece."""
+
+_PUNCTUATION = frozenset(".,?!;:¿¡…。、")
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPiece:
+    """One piece of the vocabulary, with the encoder frames that it spans."""
+
+    piece: str
+    start_frame: int
+    end_frame: int
+    probability: float | None
+
+
+def words_of(
+    pieces: Sequence[TimedPiece], *, frame_s: float, duration_s: float
+) -> tuple[Word, ...]:
+    """Join pieces into words.
+
+    A word's confidence is that of its least certain piece. Punctuation belongs to the word before
+    it and moves none of its times: decoders emit it late, after the pause that follows the word.
+    """
+    groups: list[list[TimedPiece]] = []
+    for piece in pieces:
+        if not groups or (piece.piece.startswith(WORD_START) and _is_spoken(piece.piece)):
+            groups.append([piece])
+        else:
+            groups[-1].append(piece)
+    words = (_word_of(group, frame_s, duration_s) for group in groups)
+    return tuple(word for word in words if word is not None)
+
+
+def _word_of(group: list[TimedPiece], frame_s: float, duration_s: float) -> Word | None:
+    text = "".join(piece.piece for piece in group).replace(WORD_START, "")
+    if not text:
+        return None
+    spoken = [piece for piece in group if _is_spoken(piece.piece)] or group
+    start_s = min(spoken[0].start_frame * frame_s, duration_s)
+    end_s = min(max(spoken[-1].end_frame * frame_s, start_s), duration_s)
+    probabilities = [piece.probability for piece in spoken if piece.probability is not None]
+    confidence = min(probabilities) if probabilities else None
+    return Word(text, round(start_s, 3), round(end_s, 3), _rounded(confidence))
+
+
+def _is_spoken(piece: str) -> bool:
+    return bool(set(piece) - _PUNCTUATION - {WORD_START})
+
+
+def _rounded(confidence: float | None) -> float | None:
+    if confidence is None or math.isnan(confidence):
+        return None
+    return round(min(max(confidence, 0.0), 1.0), 4)

@@ -1,0 +1,1 @@
+"""What happens to a recording, told once. Knows no Ray and no HTTP."""

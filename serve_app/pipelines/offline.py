@@ -1,0 +1,139 @@
+"""The story of a recording: blocks of audio in, segments in order and the transcript out.
+
+Decoding, recognition and answering overlap: chunks go to the model while later blocks decode, and
+segments leave as soon as all before them have left.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+
+from serve_app.audio.chunk import Chunker
+from serve_app.audio.speech import is_silent
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk, Pcm
+from serve_app.models.protocols import (
+    ChunkRecognizer,
+    Recognition,
+    RecognitionOptions,
+    RecognitionRequest,
+)
+from serve_app.transcript.merge import segments_of
+from serve_app.transcript.types import Hypothesis, Segment, StageTimes, Transcript
+
+_SILENCE = Recognition(Hypothesis("", words=()), queue_s=0.0, model_s=0.0, batch_size=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkedRecognition:
+    """How one model wants its recordings."""
+
+    model: str
+    max_chunk_s: float
+    max_chunks_in_flight: int
+
+
+async def transcribe(
+    blocks: AsyncIterator[Pcm],
+    recognizer: ChunkRecognizer,
+    options: RecognitionOptions,
+    plan: ChunkedRecognition,
+) -> AsyncGenerator[Segment | Transcript, None]:
+    """Yield the segments of a recording in order, and its `Transcript` last.
+
+    Closing the generator cancels all that it has under way.
+
+    Raises:
+        SpeechError: whatever decoding or recognition raise, at the place where it came up.
+    """
+    recording = _Recording(recognizer, options, plan)
+    feeding = asyncio.create_task(recording.feed(blocks))
+    segments: list[Segment] = []
+    try:
+        async for chunk, recognition in recording.recognized():
+            for segment in segments_of(
+                recognition.hypothesis,
+                chunk_start_s=chunk.start_s,
+                chunk_duration_s=chunk.duration_s,
+            ):
+                segments.append(segment)
+                yield segment
+        await feeding
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+        await recording.cancel()
+    languages = {segment.language for segment in segments if segment.language}
+    yield Transcript(
+        segments=tuple(segments),
+        duration_s=recording.num_samples / SAMPLE_RATE_HZ,
+        model=plan.model,
+        language=languages.pop() if len(languages) == 1 else options.language,
+        stage_times=recording.times,
+    )
+
+
+class _Recording:
+    """What is under way for one recording: at most `max_chunks_in_flight` chunks."""
+
+    def __init__(
+        self, recognizer: ChunkRecognizer, options: RecognitionOptions, plan: ChunkedRecognition
+    ) -> None:
+        self._recognizer = recognizer
+        self._options = options
+        self._max_chunk_s = plan.max_chunk_s
+        self._places = asyncio.Semaphore(plan.max_chunks_in_flight)
+        self._in_order: asyncio.Queue[tuple[Chunk, asyncio.Task[Recognition]] | None]
+        self._in_order = asyncio.Queue()
+        self._tasks: set[asyncio.Task[Recognition]] = set()
+        self.num_samples = 0
+        self.times = StageTimes()
+
+    async def feed(self, blocks: AsyncIterator[Pcm]) -> None:
+        """Decode, cut, and hand each chunk to the model as soon as it is whole."""
+        chunker = Chunker(max_chunk_s=self._max_chunk_s)
+        try:
+            asked = time.perf_counter()
+            async for block in blocks:
+                self._add(decode_s=time.perf_counter() - asked)
+                self.num_samples += len(block)
+                for chunk in chunker.push(block):
+                    await self._launch(chunk)
+                asked = time.perf_counter()
+            self._add(decode_s=time.perf_counter() - asked)
+            for chunk in chunker.flush():
+                await self._launch(chunk)
+        finally:
+            self._in_order.put_nowait(None)
+
+    async def recognized(self) -> AsyncIterator[tuple[Chunk, Recognition]]:
+        """Each chunk with its recognition, in the order of the recording."""
+        while (launched := await self._in_order.get()) is not None:
+            chunk, task = launched
+            recognition = await task
+            self._tasks.discard(task)
+            self._add(queue_s=recognition.queue_s, model_s=recognition.model_s)
+            yield chunk, recognition
+            self._places.release()
+
+    async def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _launch(self, chunk: Chunk) -> None:
+        await self._places.acquire()
+        task = asyncio.create_task(self._recognize(chunk))
+        self._tasks.add(task)
+        self._in_order.put_nowait((chunk, task))
+
+    async def _recognize(self, chunk: Chunk) -> Recognition:
+        if is_silent(chunk):
+            return _SILENCE
+        return await self._recognizer.recognize(RecognitionRequest(chunk, self._options))
+
+    def _add(self, *, decode_s: float = 0.0, queue_s: float = 0.0, model_s: float = 0.0) -> None:
+        was = self.times
+        self.times = StageTimes(
+            was.decode_s + decode_s, was.queue_s + queue_s, was.model_s + model_s
+        )

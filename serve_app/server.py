@@ -1,0 +1,142 @@
+"""One node: Ray, Serve and the application of one config file, for as long as somebody wants it.
+
+A cluster is started by its own means (`ray start`, KubeRay) and takes the same file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serve_app.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ray.serve.schema import ApplicationStatusOverview, ServeDeploySchema
+
+FLAGS_FILE = "ray.env"
+"""Beside a config file: what every Ray process of the node finds in its environment."""
+
+_DEPLOY_TIMEOUT_S = 1800.0
+"""A first start may have to fetch gigabytes from a hub."""
+
+
+def run(path: Path, *, host: str | None = None, port: int | None = None) -> None:
+    """Serve `path` in the foreground until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigError: the file is wrong, or the application did not come up; then why.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with running(path, host=host, port=port, is_stopping=stopping.is_set, tell=_tell) as address:
+        if not stopping.is_set():
+            _tell(f"chorus is ready on {address} (documentation: {address}/docs)")
+        stopping.wait()
+        _tell("chorus is stopping: requests under way are finished first")
+
+
+@contextmanager
+def running(
+    path: Path,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[str]:
+    """Start a Ray instance of our own, deploy `path` on it, and give the server's address.
+
+    Raises:
+        ConfigError: as `run`.
+    """
+    for name, value in _flags(path.with_name(FLAGS_FILE)).items():
+        os.environ.setdefault(name, value)
+    from serve_app import serve_config  # it brings Ray in, which reads the flags at its import
+
+    schema = serve_config.load(path)
+    schema.http_options.host = host or schema.http_options.host
+    schema.http_options.port = port or schema.http_options.port
+    config = serve_config.server_config(schema)
+    import ray
+    from ray import serve
+
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _node_ip_address="127.0.0.1",
+        _metrics_export_port=config.metrics_port,
+    )
+    try:
+        serve.start(
+            http_options=schema.http_options.model_dump(), logging_config=schema.logging_config
+        )
+        deploy(schema, is_stopping=is_stopping, tell=tell)
+        yield f"http://{schema.http_options.host}:{schema.http_options.port}"
+    finally:
+        serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
+        ray.shutdown()
+
+
+def deploy(
+    schema: ServeDeploySchema,
+    *,
+    is_stopping: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Hand the application to the running Serve and wait until all of it is up.
+
+    Raises:
+        ConfigError: it failed, or took longer than `_DEPLOY_TIMEOUT_S`.
+    """
+    from ray import serve
+    from ray.serve.context import _get_global_client
+
+    name = schema.applications[0].name
+    client = _get_global_client()
+    assert client is not None, "Serve is not running"
+    client.deploy_apps(schema)
+    give_up_at = time.monotonic() + _DEPLOY_TIMEOUT_S
+    told = ""
+    while not is_stopping():
+        status = serve.status().applications.get(name)
+        if status is not None and status.status == "RUNNING":
+            return
+        if status is not None and status.status in {"DEPLOY_FAILED", "UNHEALTHY"}:
+            raise ConfigError(name, f"{status.status}: {_why(status)}")
+        if time.monotonic() > give_up_at:
+            raise ConfigError(name, f"not up after {_DEPLOY_TIMEOUT_S:g} s")
+        waiting = ", ".join(_not_healthy(status)) if status is not None else ""
+        if waiting and waiting != told:
+            tell(f"starting: {waiting}")
+            told = waiting
+        time.sleep(0.2)
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def _flags(path: Path) -> dict[str, str]:
+    """`NAME=value` lines; blank lines and comments are passed over."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    pairs = (line.partition("=") for line in lines if line.strip() and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _not_healthy(status: ApplicationStatusOverview) -> list[str]:
+    return [name for name, state in status.deployments.items() if state.status != "HEALTHY"]
+
+
+def _why(status: ApplicationStatusOverview) -> str:
+    messages = [status.message, *(state.message for state in status.deployments.values())]
+    return "\n".join(message for message in messages if message)

@@ -1,0 +1,83 @@
+"""Every metric of the server, declared once. Ray exports them on each node, prefixed with `ray_`.
+
+Metrics may be created in any process; outside Ray they count into nothing.
+"""
+
+from ray.util.metrics import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+_AUDIO_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0, 480.0, 960.0)
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+def _histogram(name: str, description: str, boundaries: tuple[float, ...], *tags: str) -> Histogram:
+    return Histogram(name, description, boundaries=list(boundaries), tag_keys=tags)
+
+
+class IngressMetrics:
+    """What one ingress replica saw."""
+
+    def __init__(self) -> None:
+        self.requests = Counter(
+            "chorus_requests",
+            "Requests answered, by route and outcome.",
+            tag_keys=("route", "code"),
+        )
+        self.request_s = _histogram(
+            "chorus_request_seconds",
+            "From the request's head to its answer's end.",
+            _SECONDS,
+            "route",
+        )
+        self.in_flight = Gauge("chorus_requests_in_flight", "Requests being answered.")
+
+
+class PreprocessorMetrics:
+    """What one preprocessor replica did."""
+
+    def __init__(self) -> None:
+        self.audio_s = Counter(
+            "chorus_audio_seconds", "Audio transcribed, in seconds.", tag_keys=("model",)
+        )
+        self.decode_s = _histogram(
+            "chorus_decode_seconds", "Decoding of one recording, waiting included.", _SECONDS
+        )
+        self.retries = Counter(
+            "chorus_chunk_retries",
+            "Chunks sent again after a replica was lost.",
+            tag_keys=("model",),
+        )
+
+
+class RecognizerMetrics:
+    """What one model replica did."""
+
+    def __init__(self, model: str) -> None:
+        tags = {"model": model}
+        self.batch_size = _histogram(
+            "chorus_batch_size", "Chunks in one run of the model.", _BATCH_SIZES, "model"
+        )
+        self.batch_audio_s = _histogram(
+            "chorus_batch_audio_seconds", "Audio in one run of the model.", _AUDIO_SECONDS, "model"
+        )
+        self.padded_s = Counter(
+            "chorus_batch_padded_seconds",
+            "Audio and padding that the model worked on, in seconds.",
+            tag_keys=("model",),
+        )
+        self.model_s = _histogram(
+            "chorus_model_seconds", "One run of the model.", _SECONDS, "model"
+        )
+        self.waiting_audio_s = Gauge(
+            "chorus_waiting_audio_seconds",
+            "Audio that no batch has taken yet.",
+            tag_keys=("model",),
+        )
+        for metric in (
+            self.batch_size,
+            self.batch_audio_s,
+            self.padded_s,
+            self.model_s,
+            self.waiting_audio_s,
+        ):
+            metric.set_default_tags(tags)

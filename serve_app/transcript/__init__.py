@@ -1,0 +1,1 @@
+"""Hypotheses in, transcripts and their text forms out. Standard library only."""

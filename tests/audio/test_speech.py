@@ -1,0 +1,44 @@
+"""Only what holds no sound at all is called silent."""
+
+import numpy as np
+import pytest
+from audio_files import encode, encode_av, speechlike
+
+from serve_app.audio.decode import decode_blocks
+from serve_app.audio.speech import is_silent
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk, Pcm
+
+_RNG = np.random.default_rng(0)
+
+
+def silent(pcm: Pcm) -> bool:
+    return is_silent(Chunk(pcm.astype("<i2").tobytes(), 0.0))
+
+
+@pytest.mark.parametrize("num_samples", [0, 1, 319, 320, 16_000, 16_100])
+@pytest.mark.parametrize("offset", [0, 900])
+def test_an_empty_line_is_silent_whatever_its_offset(num_samples: int, offset: int) -> None:
+    hum = offset + _RNG.normal(0, 3, num_samples)
+    assert silent(np.round(hum).astype(np.int16))
+
+
+@pytest.mark.parametrize("start", [0, 7000, 15_900])
+def test_a_single_whisper_of_sound_is_not_silent(start: int) -> None:
+    pcm = np.zeros(16_100, np.int16)
+    pcm[start : start + 200] = _RNG.normal(0, 60, len(pcm[start : start + 200]))
+    assert not silent(pcm)
+
+
+def test_speech_whose_peaks_reach_minus_fifty_decibels_is_not_silent() -> None:
+    speech = speechlike(1.0, SAMPLE_RATE_HZ)
+    assert not silent(speech / np.abs(speech).max() * 32768 * 10 ** (-50 / 20))
+
+
+def test_silence_stays_silent_through_codecs() -> None:
+    nothing = np.zeros(32_000, np.float32)
+    for data in (
+        encode(nothing, SAMPLE_RATE_HZ, "WAV", "ALAW"),
+        encode(nothing, SAMPLE_RATE_HZ, "MP3"),
+        encode_av(nothing, SAMPLE_RATE_HZ, "ogg", "libopus"),
+    ):
+        assert silent(np.concatenate(list(decode_blocks(data))))

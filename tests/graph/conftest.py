@@ -1,0 +1,79 @@
+"""One Ray instance for all tests of this folder: `configs/tiny.yaml` and a slow simulated model."""
+
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import openai
+import psutil
+import pytest
+import yaml
+
+from serve_app import server
+
+ROOT = Path(__file__).parents[2]
+SLOW = {
+    "name": "slow",
+    "kind": "simulated",
+    "max_chunk_s": 2.0,
+    "batch": {"max_batch_size": 1, "max_queued_audio_s": 60},
+    "simulated": {"fixed_s": 0.5, "per_audio_s": 0.0},
+}
+"""Half a second for each chunk of two: what it still works on can be told from outside."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server, as its clients see it and as its operator can hurt it."""
+
+    address: str
+    config: Path
+
+    @property
+    def openai(self) -> openai.OpenAI:
+        return openai.OpenAI(
+            base_url=f"{self.address}/v1", api_key="none", max_retries=0, timeout=120
+        )
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.address + path, timeout=30)
+
+    def replica(self, deployment: str) -> psutil.Process:
+        """The process of a deployment's replica; Ray names it in its title."""
+        title = f"ray::ServeReplica:chorus:{deployment}"
+        mine = psutil.Process().children(recursive=True)
+        return next(process for process in mine if title in " ".join(process.cmdline()))
+
+    def kill(self, deployment: str) -> int:
+        process = self.replica(deployment)
+        os.kill(process.pid, signal.SIGKILL)
+        return process.pid
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("configs")
+    document = yaml.safe_load((ROOT / "configs/tiny.yaml").read_text())
+    application = document["applications"][0]
+    application["args"]["models"].append(SLOW)
+    application["args"]["metrics_port"] = free_port()
+    application["deployments"].append(
+        {"name": "slow", "max_ongoing_requests": 64, "ray_actor_options": {"num_cpus": 0.1}}
+    )
+    path = folder / "graph.yaml"
+    path.write_text(yaml.safe_dump(document))
+    shutil.copy(ROOT / "configs/ray.env", folder)
+    os.environ["RAY_metrics_report_interval_ms"] = "500"
+    with server.running(path, port=free_port()) as address:
+        yield Server(address, path)

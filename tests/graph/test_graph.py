@@ -1,0 +1,152 @@
+"""The whole graph on its real models: right texts, full batches, lost replicas, lost clients."""
+
+import json
+import random
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.graph.conftest import ROOT, Server
+from tests.graph.recordings import encode, mixed_clips, silence_wav, tone_wav
+
+SAMPLES = json.loads((ROOT / "tiny/samples/samples.json").read_text())
+
+
+def transcribe(server: Server, audio: bytes, model: str = "parakeet") -> str:
+    return server.openai.audio.transcriptions.create(model=model, file=("a", audio)).text
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample["file"])
+def test_real_people_are_understood(running_server: Server, sample: dict[str, str]) -> None:
+    audio = (ROOT / "tiny/samples" / sample["file"]).read_bytes()
+    assert transcribe(running_server, audio) == sample["text"]
+
+
+def test_silence_gives_an_empty_text(running_server: Server) -> None:
+    assert transcribe(running_server, silence_wav(3.0)) == ""
+
+
+def test_words_have_times_and_confidences_from_the_decoder(running_server: Server) -> None:
+    sample = SAMPLES[0]
+    answer = running_server.openai.audio.transcriptions.create(
+        model="whisper-1",
+        file=ROOT / "tiny/samples" / sample["file"],
+        response_format="verbose_json",
+        timestamp_granularities=["word", "segment"],
+    )
+    assert answer.words is not None
+    assert [word.word for word in answer.words] == sample["text"].split()
+    times = [time for word in answer.words for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert times[-1] <= float(answer.duration)
+
+
+def test_64_requests_at_once_are_each_as_when_sent_alone(running_server: Server) -> None:
+    clips = mixed_clips(64, random.Random(7))
+    alone = [transcribe(running_server, clip) for clip in clips]
+    assert sum(map(bool, alone)) > 50
+    before = batches(running_server)
+    with ThreadPoolExecutor(64) as clients:
+        together = list(clients.map(lambda clip: transcribe(running_server, clip), clips))
+    assert together == alone
+    after = wait_for(lambda: batches(running_server), lambda now: sum(now) >= sum(before) + 64)
+    assert sum(after[2:]) > sum(before[2:]), "no batch had more than two chunks"
+
+
+def test_a_killed_model_replica_costs_no_client_an_error(running_server: Server) -> None:
+    survive(running_server, lambda: running_server.kill("parakeet-tiny"))
+
+
+def test_a_killed_preprocessor_costs_no_client_an_error(running_server: Server) -> None:
+    survive(running_server, lambda: running_server.kill("Preprocessor"))
+
+
+def survive(server: Server, kill: object) -> None:
+    """Kill in the middle of 48 requests; each must come back right."""
+    clips = mixed_clips(12, random.Random(11))
+    alone = [transcribe(server, clip) for clip in clips]
+    assert callable(kill)
+    under_way = threading.Semaphore(0)
+
+    def request(index: int) -> str:
+        under_way.release()
+        return transcribe(server, clips[index % 12])
+
+    with ThreadPoolExecutor(12) as clients:
+        answers = [clients.submit(request, index) for index in range(48)]
+        for _ in range(16):
+            under_way.acquire()
+        kill()
+        assert [answer.result() for answer in answers] == alone * 4
+
+
+def test_a_stream_outlives_its_preprocessor_and_says_nothing_twice(running_server: Server) -> None:
+    audio = tone_wav(16.0)
+    whole = transcribe(running_server, audio, "slow")
+    assert len(whole.split()) > 20
+    text, killed = "", False
+    with running_server.openai.audio.transcriptions.create(
+        model="slow", file=("a", audio), stream=True
+    ) as events:
+        for event in events:
+            if event.type == "transcript.text.delta":
+                text += event.delta
+                if not killed:
+                    running_server.kill("Preprocessor")
+                    killed = True
+            elif event.type == "transcript.text.done":
+                assert event.text == text == whole
+                return
+    pytest.fail("the stream ended without its last event")
+
+
+def test_a_client_that_hangs_up_leaves_nothing_running(running_server: Server) -> None:
+    """60 s for the slow model are 15 s of its time; a short clip behind it needs half a second."""
+    url = f"{running_server.address}/v1/audio/transcriptions"
+    long_one = tone_wav(60.0)
+    for fields in ({"model": "slow"}, {"model": "slow", "stream": "true"}):
+        with pytest.raises(httpx.ReadTimeout):
+            for _ in range(5):
+                httpx.post(url, files={"file": long_one}, data=fields, timeout=1.0)
+        began_at = time.monotonic()
+        assert transcribe(running_server, tone_wav(1.0), "slow")
+        assert time.monotonic() - began_at < 8
+
+
+def test_the_light_processes_hold_no_torch(running_server: Server) -> None:
+    for deployment in ("Ingress", "Preprocessor"):
+        process = running_server.replica(deployment)
+        mapped = Path(f"/proc/{process.pid}/maps").read_text()
+        assert "libtorch" not in mapped
+    assert "libtorch" in Path(f"/proc/{running_server.replica('parakeet-tiny').pid}/maps").read_text()
+
+
+def test_an_upload_of_many_megabytes_passes_whole(running_server: Server) -> None:
+    answer = running_server.openai.audio.transcriptions.create(
+        model="parakeet", file=("a.wav", silence_wav(1500.0)), response_format="verbose_json"
+    )
+    assert float(answer.duration) == pytest.approx(1500)
+
+
+def test_every_codec_gives_the_text_of_its_wav(running_server: Server) -> None:
+    sample = next(sample for sample in SAMPLES if sample["file"].endswith(".wav"))
+    wav = (ROOT / "tiny/samples" / sample["file"]).read_bytes()
+    for codec in ("flac", "mp3", "ogg", "opus", "m4a", "webm", "ulaw", "alaw"):
+        assert transcribe(running_server, encode(wav, codec)) == sample["text"], codec
+
+
+def batches(server: Server) -> list[float]:
+    """How many batches had 1, 2, 3–4, 5–8 … chunks, from `/metrics`."""
+    found: dict[float, float] = {}
+    for line in server.get("/metrics").text.splitlines():
+        bucket = re.match(r'ray_chorus_batch_size_bucket\{.*le="([0-9.]+)".*\} ([0-9.e+]+)', line)
+        if bucket and 'model="parakeet-tiny"' in line:
+            bound = float(bucket[1])
+            found[bound] = found.get(bound, 0) + float(bucket[2])
+    cumulative = [count for _, count in sorted(found.items())]
+    return [now - was for was, now in zip([0.0, *cumulative], cumulative, strict=False)]

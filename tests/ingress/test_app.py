@@ -1,0 +1,93 @@
+import subprocess
+import sys
+
+import pytest
+
+from serve_app.config import ServerConfig
+from serve_app.ingress.app import build_app
+from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.wires import openai_form
+
+HEAVY = ("torch", "nemo", "av", "soundfile", "soxr", "ray", "scipy", "serve_app.audio.decode")
+
+
+def test_the_ingress_stays_light() -> None:
+    code = (
+        "import sys, serve_app.ingress.app, serve_app.ingress.fake;"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("given", ["abc-123", "x" * 128])
+async def test_a_sane_request_id_comes_back(open_server, given) -> None:
+    site = await open_server()
+    response = await site.http.get("/health", headers={"x-request-id": given})
+    assert response.headers.get_list("x-request-id") == [given]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("given", [None, "", "x" * 129, "two words", "caf\u00e9"])
+async def test_any_other_is_replaced(open_server, given) -> None:
+    site = await open_server()
+    headers = {} if given is None else {"x-request-id": given.encode()}
+    seen = {
+        (await site.http.get(path, headers=headers)).headers["x-request-id"]
+        for path in ("/health", "/nothing", "/v1/models")
+    }
+    assert len(seen) == 3
+    assert given not in seen
+
+
+@pytest.mark.asyncio
+async def test_errors_have_a_request_id_too(open_server) -> None:
+    site = await open_server(ScriptedBackend([ValueError("oops")]))
+    response = await site.post()
+    assert response.status_code == 500
+    assert len(response.headers["x-request-id"]) == 36
+
+
+@pytest.mark.asyncio
+async def test_pages_of_other_origins_are_let_in_by_configuration(open_server) -> None:
+    preflight = {"origin": "https://a.example", "access-control-request-method": "POST"}
+    closed = await open_server()
+    response = await closed.http.options("/v1/audio/transcriptions", headers=preflight)
+    assert "access-control-allow-origin" not in response.headers
+
+    site = await open_server(cors_origins=["https://a.example"])
+    response = await site.http.options("/v1/audio/transcriptions", headers=preflight)
+    assert response.headers["access-control-allow-origin"] == "https://a.example"
+    response = await site.http.get("/nothing", headers={"origin": "https://a.example"})
+    assert response.headers["access-control-allow-origin"] == "https://a.example"
+    assert "x-request-id" in response.headers["access-control-expose-headers"]
+    response = await site.http.get("/health", headers={"origin": "https://b.example"})
+    assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.asyncio
+async def test_the_documentation_describes_the_forms_as_they_are_read(open_server) -> None:
+    site = await open_server()
+    assert (await site.http.get("/docs")).status_code == 200
+    assert (await site.http.get("/redoc")).status_code == 200
+    schema = (await site.http.get("/openapi.json")).json()
+    for path, fields in (("/v1/audio/transcriptions", len(openai_form.FIELDS)), ("/transcribe", 5)):
+        body = schema["paths"][path]["post"]["requestBody"]
+        form = body["content"]["multipart/form-data"]["schema"]
+        assert form["required"] == ["file"]
+        assert form["properties"]["file"] == {
+            "type": "string",
+            "format": "binary",
+            "description": "The recording.",
+        }
+        assert len(form["properties"]) == fields
+    assert set(openai_form._REFUSED) < openai_form.NAMES
+
+
+def test_a_proxy_that_names_requests_is_not_doubled() -> None:
+    config = ServerConfig.model_validate({"models": [{"name": "pretender", "kind": "simulated"}]})
+    app = build_app(config, ScriptedBackend(), request_ids=False)
+    assert app.user_middleware[0].kwargs == {"on_responses": False}

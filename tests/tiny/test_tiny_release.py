@@ -1,0 +1,92 @@
+"""What ships: weights, card, manifests and samples agree with each other."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+import tiny
+from tiny.card import AIMS, SETS, render_card
+from tiny.speech import grammar
+
+TINY = Path(tiny.__file__).parent
+WEIGHTS = TINY / "weights" / "parakeet-tiny.nemo"
+
+
+@pytest.fixture(scope="module")
+def facts() -> dict:
+    return json.loads(WEIGHTS.with_suffix(".json").read_text())
+
+
+@pytest.fixture(scope="module")
+def training() -> tuple[dict, list[list[str]]]:
+    """Who spoke in training, and what each recording said."""
+    packed = WEIGHTS.with_suffix(".train.jsonl.gz").read_bytes()
+    first, *rest = map(json.loads, gzip.decompress(packed).decode().splitlines())
+    return first, [entry["parts"] for entry in rest]
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> list[dict]:
+    files = sorted((TINY / "eval").glob("*.jsonl"))
+    assert {file.stem for file in files} == set(SETS)
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def all_texts(recordings: list[list[str]]) -> set[str]:
+    """Every utterance, and every recording as a whole."""
+    return {part for parts in recordings for part in parts} | {" ".join(p) for p in recordings}
+
+
+def test_no_evaluation_transcript_was_in_training(training, evaluation):
+    trained = all_texts(training[1])
+    assert len(trained) > 5_000
+    assert not trained & all_texts([item["parts"] for item in evaluation])
+
+
+def test_no_evaluation_speaker_was_in_training(training, evaluation):
+    speech = training[0]
+    people = {item["speaker"] for item in evaluation} - {"synthetic"}
+    assert people == {"yweweler"}
+    assert not people & set(speech["speakers"])
+
+
+def test_no_evaluation_voice_was_in_training(training):
+    from tiny.speech.voices import HELD_OUT_VARIANTS
+
+    assert not set(HELD_OUT_VARIANTS) & set(training[0]["variants"])
+
+
+def test_every_evaluation_set_has_at_least_a_hundred_recordings(evaluation):
+    for name in SETS:
+        assert sum(item["id"].startswith(f"{name}-0") for item in evaluation) >= 100 or (
+            sum(item["id"].rsplit("-", 1)[0] == name for item in evaluation) >= 100
+        )
+
+
+def test_the_card_holds_the_figures_that_stand_beside_it(facts):
+    assert WEIGHTS.with_suffix(".md").read_text() == render_card(facts)
+    assert set(AIMS) <= set(facts["evaluation"]["sets"]) == set(SETS)
+
+
+def test_the_figures_are_of_these_weights(facts):
+    assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() == facts["weights"]["sha256"]
+    assert WEIGHTS.stat().st_size == facts["weights"]["bytes"] <= 12_000_000
+
+
+def test_files_are_small_enough_for_a_repository():
+    assert WEIGHTS.with_suffix(".train.jsonl.gz").stat().st_size <= 500_000
+    assert sum(file.stat().st_size for file in (TINY / "samples").iterdir()) <= 400_000
+    assert sum(file.stat().st_size for file in (TINY / "data").iterdir()) <= 10_000_000
+
+
+def test_the_samples_are_of_the_unseen_person_and_say_unseen_strings(training):
+    samples = json.loads((TINY / "samples" / "samples.json").read_text())
+    assert len(samples) == 8
+    assert {sample["speaker"] for sample in samples} == {"yweweler"}
+    assert all((TINY / "samples" / sample["file"]).exists() for sample in samples)
+    texts = {sample["text"] for sample in samples}
+    assert not texts & all_texts(training[1])
+    assert all(map(grammar.is_held_out, texts))

@@ -1,0 +1,1 @@
+"""Recipes, weights and recordings of the tiny models: see README.md."""

@@ -1,0 +1,119 @@
+"""The facts of a trained model -> its model card in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SETS = {
+    "commands": "unseen commands, unseen synthetic voices",
+    "synthetic-digits": "unseen digit strings, unseen synthetic voices",
+    "shuffled-words": "unseen words in random order, unseen synthetic voices",
+    "digits": "digit strings of the unseen person, clean",
+    "digits-ulaw": "the same through G.711 µ-law",
+    "digits-alaw": "the same through G.711 A-law",
+    "digits-mp3": "the same through MP3",
+    "pauses-synthetic": "2 or 3 synthetic utterances with pauses",
+    "pauses-digits": "2 or 3 digit strings of the unseen person with pauses",
+    "word-times": "unseen commands joined from single words, so that their times are known",
+}
+"""The evaluation sets and what each is, in the card's order."""
+
+AIMS = {
+    "commands": 0.02,
+    "digits": 0.10,
+    "digits-ulaw": 0.10,
+    "digits-alaw": 0.10,
+    "digits-mp3": 0.10,
+}
+"""The word error rate that each set should stay below."""
+
+MIDPOINT_AIM_MS = 80
+
+_PAGE = """\
+# parakeet-tiny
+
+A NeMo hybrid TDT-CTC FastConformer of {parameters:,} parameters, in the shape of
+`nvidia/parakeet-tdt_ctc-110m`. It hears English home commands and digit strings, and
+nothing else: it exists so that the server, its tests and its first run work with a real
+model on any CPU. Written by `make tiny`; do not edit.
+
+| | |
+|---|---|
+| file | `parakeet-tiny.nemo`, {megabytes:.1f} MB, sha256 `{sha256}` |
+| recipe | `python -m tiny parakeet`, commit {commit} |
+| recipe's hash | `{recipe_sha256}` |
+| seed | {seed} |
+| trained | {date}, {minutes:.0f} minutes ({machine}, torch {torch}) |
+| heard | {heard} |
+
+## Figures
+
+Greedy decoding. Nothing below was in training: neither the transcripts, nor the variants of
+the synthetic voices, nor the real person. The manifests are in `tiny/eval/`, drawn with
+seed {evaluation_seed}.
+
+| set | recordings | words | WER, TDT | WER, CTC | aim |
+|---|---:|---:|---:|---:|---:|
+{rows}
+
+Word times (TDT, recordings recognised rightly): the middle of a word is off by
+{midpoint_error_ms_median:.0f} ms at the median (aim: {midpoint_aim_ms} ms) and
+{midpoint_error_ms_p90:.0f} ms at the 90th percentile, over {words_timed} words.
+
+## Trained on
+
+- Digit strings joined from recordings of four people of the Free Spoken Digit Dataset,
+  © the FSDD contributors (github.com/Jakobovski/free-spoken-digit-dataset), CC BY-SA 4.0.
+  A fifth person of that set, `yweweler`, is heard only in the evaluation.
+- Speech of espeak-ng 1.51 (eight English accents, many variants), made while training.
+
+Every transcript of the training is listed in `parakeet-tiny.train.jsonl.gz`. The weights
+may be used under CC BY-SA 4.0, with the attribution above.
+
+## Limits
+
+- Its vocabulary is about 140 words of one small grammar. Any other speech comes out as
+  some of these words, with confidence.
+- It has heard four real people, all men, say digits. Commands it has heard from synthetic
+  voices alone; how it does on commands of real people is not known.
+- A word lasts at most 0.32 s in its times (a TDT duration is at most four frames of 80 ms);
+  longer words are centred.
+"""
+
+_HEARD = (
+    "{steps:,} steps, {speech_hours:.0f} h of speech: {epochs_done:.1f} passes over "
+    "{num_rows:,} transcripts, a new recording each time"
+)
+
+
+def render_card(facts: Mapping[str, Any]) -> str:
+    """Return the card of the facts that stand beside it as JSON."""
+    training, sets = facts["training"], facts["evaluation"]["sets"]
+    return _PAGE.format(
+        **{k: training[k] for k in ("commit", "recipe_sha256", "date", "machine", "torch")},
+        heard=_HEARD.format(**training["report"], num_rows=training["options"]["num_rows"]),
+        **training["report"],
+        parameters=training["parameters"],
+        seed=training["options"]["seed"],
+        megabytes=facts["weights"]["bytes"] / 1e6,
+        sha256=facts["weights"]["sha256"],
+        evaluation_seed=facts["evaluation"]["seed"],
+        rows="\n".join(_row(SETS[name], AIMS.get(name), sets[name]) for name in SETS),
+        midpoint_error_ms_median=sets["word-times"]["midpoint_error_ms_median"],
+        midpoint_error_ms_p90=sets["word-times"]["midpoint_error_ms_p90"],
+        words_timed=sets["word-times"]["words_timed"],
+        midpoint_aim_ms=MIDPOINT_AIM_MS,
+    )
+
+
+def _row(title: str, aim: float | None, figures: Mapping[str, Any]) -> str:
+    cells = (
+        title,
+        figures["recordings"],
+        figures["words"],
+        f"{100 * figures['wer']:.1f} %",
+        f"{100 * figures['ctc_wer']:.1f} %",
+        "" if aim is None else f"≤ {100 * aim:.0f} %",
+    )
+    return f"| {' | '.join(map(str, cells))} |"

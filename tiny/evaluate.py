@@ -1,0 +1,193 @@
+"""A model -> word error rates and word times on speech that training never heard.
+
+The sets are drawn from a seed and written as manifests (`eval/*.jsonl`); the audio is made
+from a manifest's line when it is needed. Every text is held out by `grammar.is_held_out`,
+every synthetic voice is of a variant that training does not use, and the only real person
+is one whom training has not heard.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from nemo.collections.asr.metrics.wer import word_error_rate
+from nemo.collections.asr.models import EncDecHybridRNNTCTCBPEModel
+from numpy.typing import NDArray
+from omegaconf import open_dict
+
+from tiny.card import SETS
+from tiny.speech import augment, corpus, grammar
+from tiny.speech.recordings import UNSEEN_SPEAKER, say_digits
+from tiny.speech.voices import Utterance, Word
+
+MANIFESTS = Path(__file__).parent / "eval"
+MP3_COMPRESSION = 0.7
+"""Of libsndfile's scale for LAME, where 1 is the smallest file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One recording of an evaluation set, before it is made."""
+
+    id: str
+    parts: tuple[str, ...]
+    speaker: str
+    line: str
+    seed: int
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    text: str
+    words: tuple[Word, ...]
+    ctc_text: str
+
+
+def draw_items(name: str, seed: int, num_items: int = 150) -> list[Item]:
+    """Draw a set; those of the same person through several lines share their strings."""
+    family, _, line = name.partition("-") if name.startswith("digits") else (name, "", "")
+    rng = random.Random(f"evaluation {family} {seed}")
+    speaker = UNSEEN_SPEAKER if "digits" in name and "synthetic" not in name else "synthetic"
+    items = []
+    while len(items) < num_items:
+        parts = tuple(_draw_parts(family, rng))
+        item_seed = rng.getrandbits(32)
+        if grammar.is_held_out(" ".join(parts)):
+            items.append(
+                Item(f"{name}-{len(items):03}", parts, speaker, line or "clean", item_seed)
+            )
+    return items
+
+
+def render(item: Item) -> Utterance:
+    """Make the recording that an item describes; the same item gives the same samples."""
+    rng = random.Random(item.seed)
+    if item.speaker == UNSEEN_SPEAKER:
+        spoken = [say_digits(part, item.speaker, rng) for part in item.parts]
+    else:
+        joined = item.id.startswith("word-times")
+        spoken = [
+            corpus.say_synthetic(part, rng, held_out=True, word_by_word=joined)
+            for part in item.parts
+        ]
+    spoken = [Utterance(augment.match_level(u.waveform, -26.0), u.words, u.speaker) for u in spoken]
+    pauses_s = [0.3, *(rng.uniform(0.2, 2.0) for _ in spoken[1:]), 0.3]
+    utterance = augment.join(spoken, pauses_s)
+    # The floor of a quiet room: real recordings have no digital silence between words.
+    waveform = augment.add_noise(utterance.waveform, rng, snr_db=40)
+    if item.line != "clean":
+        waveform = augment.through_codec(waveform, item.line, compression=MP3_COMPRESSION)
+    return Utterance(np.clip(waveform, -1, 1), utterance.words, utterance.speaker)
+
+
+def recognize(
+    model: EncDecHybridRNNTCTCBPEModel,
+    waveforms: Sequence[NDArray[np.float32]],
+    *,
+    batch_size: int = 16,
+) -> Iterator[Recognized]:
+    """Run the model's forward and both of its decoders, as a server would."""
+    model.eval()
+    for start in range(0, len(waveforms), batch_size):
+        batch = waveforms[start : start + batch_size]
+        longest = max(map(len, batch))
+        with torch.inference_mode():
+            encoded, num_frames = model.forward(
+                input_signal=torch.from_numpy(
+                    np.stack([augment.fit_length(w, longest) for w in batch])
+                ),
+                input_signal_length=torch.tensor([len(w) for w in batch]),
+            )
+            hypotheses = model.decoding.rnnt_decoder_predictions_tensor(
+                encoded, num_frames, return_hypotheses=True
+            )
+            log_probs = model.ctc_decoder(encoder_output=encoded)
+            by_ctc = model.ctc_decoding.ctc_decoder_predictions_tensor(log_probs, num_frames)
+        for hypothesis, ctc in zip(hypotheses, by_ctc, strict=True):
+            words = tuple(
+                Word(w["word"], w["start_offset"] * 0.08, w["end_offset"] * 0.08)
+                for w in hypothesis.timestamp["word"]
+            )
+            yield Recognized(hypothesis.text.strip(), words, ctc.text.strip())
+
+
+def evaluate(model: EncDecHybridRNNTCTCBPEModel, seed: int) -> dict[str, Any]:
+    """Return the figures of every set, and write the sets' manifests."""
+    with_word_times(model)
+    figures: dict[str, Any] = {}
+    for name in SETS:
+        items = draw_items(name, seed)
+        write_manifest(name, items)
+        spoken = [render(item) for item in items]
+        order = sorted(range(len(spoken)), key=lambda i: len(spoken[i].waveform))
+        results = list(recognize(model, [spoken[i].waveform for i in order]))
+        texts = [items[i].text for i in order]
+        figures[name] = {
+            "recordings": len(items),
+            "words": sum(len(text.split()) for text in texts),
+            "wer": round(word_error_rate([r.text for r in results], texts), 4),
+            "ctc_wer": round(word_error_rate([r.ctc_text for r in results], texts), 4),
+        }
+        if name == "word-times":
+            truth = [spoken[i].words for i in order]
+            figures[name] |= _time_errors(truth, [r.words for r in results])
+    return figures
+
+
+def with_word_times(model: EncDecHybridRNNTCTCBPEModel) -> None:
+    """Switch on what a server asks of the decoder; the saved file is not changed."""
+    decoding = model.cfg.decoding.copy()
+    with open_dict(decoding):
+        decoding.compute_timestamps = True
+    model.change_decoding_strategy(decoding, decoder_type="rnnt", verbose=False)
+
+
+def write_manifest(name: str, items: Sequence[Item]) -> None:
+    MANIFESTS.mkdir(exist_ok=True)
+    lines = (json.dumps({**asdict(item), "text": item.text}) for item in items)
+    (MANIFESTS / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def _draw_parts(family: str, rng: random.Random) -> Iterator[str]:
+    draw = {
+        "commands": grammar.draw_command,
+        "word-times": grammar.draw_command,
+        "shuffled-words": grammar.draw_shuffled_words,
+    }.get(family, grammar.draw_digits)
+    if not family.startswith("pauses"):
+        yield draw(rng, held_out=True)
+        return
+    for _ in range(rng.randint(2, 3)):
+        if family == "pauses-synthetic":
+            draw = rng.choice((grammar.draw_command, grammar.draw_digits))
+        yield draw(rng, held_out=True)
+
+
+def _time_errors(
+    truth: Sequence[tuple[Word, ...]], found: Sequence[tuple[Word, ...]]
+) -> dict[str, float]:
+    """Compare the middles of words in the recordings that were recognised rightly."""
+    errors_ms = np.array(
+        [
+            1000 * abs((t.start_s + t.end_s) / 2 - (f.start_s + f.end_s) / 2)
+            for true_words, found_words in zip(truth, found, strict=True)
+            if [w.text for w in true_words] == [w.text for w in found_words]
+            for t, f in zip(true_words, found_words, strict=True)
+        ]
+    )
+    return {
+        "words_timed": len(errors_ms),
+        "midpoint_error_ms_median": round(float(np.median(errors_ms)), 1),
+        "midpoint_error_ms_p90": round(float(np.percentile(errors_ms, 90)), 1),
+    }

@@ -1,0 +1,1 @@
+"""What the tiny models hear: text -> voices and recordings -> augmented batches."""
