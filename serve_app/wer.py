@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import kaldialign
+import kaldialign  # type: ignore[import-untyped]  # ships no stubs
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2019\u02bc\u2018`", "'"))
 _GAP = ""

@@ -41,11 +41,11 @@ class TrainingOptions:
     """What `python -m tiny parakeet` may choose."""
 
     seed: int = 1
-    epochs: int = 10
+    epochs: int = 8
     num_rows: int = 12_000
-    minutes: float = 60.0
+    minutes: float = 55.0
     """Wall-clock limit: the learning rate comes down in time for it."""
-    batch_audio_s: float = 110.0
+    batch_audio_s: float = 80.0
     peak_learning_rate: float = 2e-3
     num_threads: int = 2
 
@@ -104,12 +104,14 @@ def train(
     model = build_model(scratch / "tokenizer")
     frame_head = nn.Linear(_WIDTH, model.joint.num_classes_with_blank - len(DURATIONS))
     rows = corpus.draw_rows(options.num_rows, options.seed)
-    trainer = _Trainer(model, frame_head, options)
-    for epoch in range(options.epochs):
-        stream = DataLoader(
-            _Epoch(rows, epoch, options), batch_size=None, num_workers=1, prefetch_factor=12
-        )
-        trainer.run_epoch(epoch, stream)
+    # Short recordings teach faster: the first epoch leaves out those that are joined.
+    single = [row for row in rows if len(row.parts) == 1]
+    epochs = [single] + [rows] * (options.epochs - 1)
+    trainer = _Trainer(model, frame_head, options, num_rows=sum(map(len, epochs)))
+    for epoch, chosen in enumerate(epochs):
+        speech = _Epoch(chosen, epoch, options)
+        stream = DataLoader(speech, batch_size=None, num_workers=1, prefetch_factor=12)
+        trainer.run_epoch(epoch, stream, len(chosen))
         save(model, scratch / "parakeet-tiny.nemo")
         if trainer.progress >= 1:
             break
@@ -142,9 +144,16 @@ class _Trainer:
     """Model, optimiser and clock, from the first step to the last."""
 
     def __init__(
-        self, model: EncDecHybridRNNTCTCBPEModel, frame_head: nn.Linear, options: TrainingOptions
+        self,
+        model: EncDecHybridRNNTCTCBPEModel,
+        frame_head: nn.Linear,
+        options: TrainingOptions,
+        *,
+        num_rows: int,
     ) -> None:
         self.model, self.frame_head, self.options = model, frame_head, options
+        self.num_rows = num_rows
+        model.encoder.pre_encode.to(memory_format=torch.channels_last)  # a tenth faster
         parameters = itertools.chain(model.parameters(), frame_head.parameters())
         self.parameters = [p for p in parameters if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -165,16 +174,16 @@ class _Trainer:
     @property
     def progress(self) -> float:
         """How much is done, by rows or by the clock, whichever is further."""
-        rows = self.rows_seen / (self.options.epochs * self.options.num_rows)
+        rows = self.rows_seen / self.num_rows
         return min(1.0, max(rows, self.minutes / self.options.minutes))
 
     def report(self) -> TrainingReport:
         epochs = self.rows_seen / self.options.num_rows
         return TrainingReport(epochs, self.steps, self.minutes, self.audio_s / 3600)
 
-    def run_epoch(self, epoch: int, stream: DataLoader) -> None:
+    def run_epoch(self, epoch: int, stream: DataLoader, num_rows: int) -> None:
         self.model.train()
-        with tqdm(total=self.options.num_rows, desc=f"epoch {epoch}", unit=" rows") as bar:
+        with tqdm(total=num_rows, mininterval=2.0, desc=f"epoch {epoch}", unit=" rows") as bar:
             for batch in stream:
                 losses = self.step(batch)
                 bar.update(len(batch.utterances))

@@ -4,23 +4,20 @@ Runs in a child process (`sandbox`): whatever it meets was written by a stranger
 """
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import soxr  # type: ignore[import-untyped]  # ships no stubs
 
 from serve_app.audio.codecs import ffmpeg
-from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Channel, Pcm
 from serve_app.errors import (
     AudioTooLongError,
     EmptyAudioError,
     InvalidOptionError,
     UndecodableAudioError,
 )
-
-Channel: TypeAlias = Literal["mix"] | int
-"""`mix` averages all channels; a number picks one, counted from 0."""
 
 _MAX_BLOCK = 2 * SAMPLE_RATE_HZ
 """Samples; reached only by codecs whose single frame is longer than a second."""

@@ -5,7 +5,7 @@ float32 on every hop, and what each of the models was trained on.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ BYTES_PER_SAMPLE = 2
 
 Pcm: TypeAlias = npt.NDArray[np.int16]
 """Samples of shape `(num_samples,)`, mono at `SAMPLE_RATE_HZ`."""
+
+
+Channel: TypeAlias = Literal["mix"] | int
+"""`mix` averages all channels; a number picks one, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The `chorus` command. A server's code is imported only by the commands that start or check one."""
+"""The `chorus` command. Only what starts, stops or checks a server imports the server's code."""
 
 import argparse
 import os
@@ -46,4 +46,6 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        # Python would wait for the threads, and they for answers that nobody wants any more.
+        sys.stdout.flush()
+        os._exit(_INTERRUPTED)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from serve_app.cli.manifest import Entry, ManifestError, read_manifest
 from serve_app.cli.parsers import (
     Commands,
@@ -22,6 +20,7 @@ from serve_app.cli.parsers import (
 )
 from serve_app.cli.progress import Progress, in_parallel
 from serve_app.cli.scores import Score, aligned, summary_of, summary_table, worst
+from serve_app.cli.tables import print_table
 from serve_app.client import Client, ClientError, Transcription, UnreachableError
 from serve_app.wer import normalise
 
@@ -50,8 +49,8 @@ def add(commands: Commands) -> None:
         commands,
         "eval",
         help="measure word error rate and speed of a running server",
-        description="Transcribe the recordings of MANIFEST by a running server, and print how many\n"
-        "words were wrong and how fast the answers came. MANIFEST is JSON lines as NeMo has\n"
+        description="Transcribe the recordings of MANIFEST by a running server, and print how\n"
+        "many words were wrong and how fast the answers came. MANIFEST is JSON lines as NeMo has\n"
         "them (`audio_filepath` or `file`, `text`, and `lang` if the model is to be told), or\n"
         "one JSON list of the same; paths count from its folder. Texts are compared in lower\n"
         "case and without punctuation. Errors are summed over all files. A file that fails\n"
@@ -144,7 +143,7 @@ def _print(args: argparse.Namespace, scores: Sequence[Score], summary: dict[str,
             f"{errors.insertions} inserted)\n{aligned(score)}\n"
         )
     model = args.model or "the server's default model"
-    Console().print(
+    print_table(
         summary_table(summary, f"{args.manifest.name}, {model}, {args.concurrency} at a time")
     )
     if summary["simulated"]:

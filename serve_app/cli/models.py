@@ -5,18 +5,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from serve_app.cli.parsers import Commands, add_command, add_connection, connect
+from serve_app.cli.tables import print_table
 from serve_app.client import ModelDescription
 
 _EXAMPLES = """\
   chorus models
   chorus models --url http://speech.example:8000 --json | jq -r '.[].name'
 """
-_PIPE_WIDTH = 200
-"""Columns of a table that nobody looks at in a window."""
 
 
 def add(commands: Commands) -> None:
@@ -40,17 +39,14 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([asdict(model) for model in models], indent=2, ensure_ascii=False))
         return 0
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
-    console.print(_table(models))
+    print_table(_table(models))
     return 0
 
 
 def _table(models: Sequence[ModelDescription]) -> Table:
     table = Table("name", "aliases", "kind", "languages", "tasks", "device", "licence", "simulated")
     for model in models:
-        table.add_row(
+        cells = (
             model.name,
             ", ".join(model.aliases) or "–",
             model.kind,
@@ -60,4 +56,5 @@ def _table(models: Sequence[ModelDescription]) -> Table:
             model.licence or "–",
             "yes" if model.simulated else "no",
         )
+        table.add_row(*map(Text, cells))
     return table

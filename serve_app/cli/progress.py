@@ -86,7 +86,7 @@ class Progress:
 def in_parallel(
     work: Callable[[T], R], items: Sequence[T], *, concurrency: int, progress: Progress
 ) -> Iterator[R]:
-    """Yield `work(item)` in the order of `items`; whatever it raises ends all that has not begun."""
+    """Yield `work(item)` in the order of `items`; what it raises ends all that has not begun."""
 
     def tracked(item: T) -> R:
         try:
@@ -94,9 +94,9 @@ def in_parallel(
         finally:
             progress.advance()
 
-    with ThreadPoolExecutor(concurrency) as pool:
-        try:
-            for future in [pool.submit(tracked, item) for item in items]:
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ThreadPoolExecutor(concurrency)
+    try:
+        for future in [pool.submit(tracked, item) for item in items]:
+            yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

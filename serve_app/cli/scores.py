@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from serve_app.client import Transcription
 from serve_app.wer import Errors, align, count_errors
@@ -76,7 +77,9 @@ def summary_of(scores: Sequence[Score], *, num_failed: int, wall_s: float) -> di
 
 def summary_table(summary: Mapping[str, Any], title: str) -> Table:
     """Two columns: what, and how much."""
-    table = Table(title=title, show_header=False, title_justify="left", min_width=len(title) + 4)
+    table = Table(
+        title=Text(title), show_header=False, title_justify="left", min_width=len(title) + 4
+    )
     table.add_column()
     table.add_column(justify="right")
     num_answered = summary["num_files"] - summary["num_failed"]

@@ -1,4 +1,4 @@
-"""`chorus serve`, `chorus stop` and `chorus check`: a config file in, a server or its mistakes out."""
+"""`chorus serve`, `stop` and `check`: a config file in, a server or its mistakes out."""
 
 import argparse
 import sys

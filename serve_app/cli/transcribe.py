@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from serve_app.cli.parsers import (
     Commands,
@@ -18,6 +18,7 @@ from serve_app.cli.parsers import (
     connect,
 )
 from serve_app.cli.progress import Progress, in_parallel
+from serve_app.cli.tables import print_table
 from serve_app.client import Client, ClientError, Format, Transcription, UnreachableError
 
 _SUFFIXES: dict[Format, str] = {
@@ -104,10 +105,10 @@ def _run(args: argparse.Namespace) -> int:
                 progress.result(_shown(outcome.answer, outcome.path, args))
             else:
                 target = _target(args.output, outcome.path, args.format)
-                target.write_text(_ended(outcome.answer.body))
+                target.write_text(_document(outcome.answer, args.format))
     _say_if_simulated(outcomes)
     if args.timings:
-        Console(stderr=True).print(_timings(outcomes))
+        print_table(_timings(outcomes), stderr=True)
     return int(any(outcome.answer is None for outcome in outcomes))
 
 
@@ -133,13 +134,16 @@ def _shown(answer: Transcription, path: Path, args: argparse.Namespace) -> str:
     """What stdout gets of one file."""
     several = len(args.files) > 1
     if args.format == "text":
-        return f"{path}: {answer.text}\n" if several else f"{answer.text}\n"
+        head = f"{path}: " if several else ""
+        return head + _document(answer, args.format)
     if args.format in ("json", "verbose_json") and several:
         return json.dumps({"file": str(path), **answer.fields}, ensure_ascii=False) + "\n"
-    return _ended(answer.body)
+    return _document(answer, args.format)
 
 
-def _ended(body: str) -> str:
+def _document(answer: Transcription, response_format: Format) -> str:
+    """One transcript by itself."""
+    body = answer.text if response_format == "text" else answer.body
     return body if body.endswith("\n") else body + "\n"
 
 
@@ -175,7 +179,7 @@ def _timings(outcomes: list[_Outcome]) -> Table:
         stages_s = [answer.stages_s.get(stage) for stage in _STAGES]
         rest_s = answer.wall_s - sum(filter(None, stages_s)) if answer.stages_s else None
         table.add_row(
-            str(outcome.path),
+            Text(str(outcome.path)),
             "–" if answer.audio_s is None else f"{answer.audio_s:.2f}",
             f"{answer.wall_s:.3f}",
             *("–" if time_s is None else f"{time_s * 1000:.1f}" for time_s in (*stages_s, rest_s)),

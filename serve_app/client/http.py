@@ -198,7 +198,7 @@ class Client:
 
 def _pause_s(error: ServerError | ConnectionLostError, num_attempts: int) -> float | None:
     """How long to wait before the next attempt; None where another would change nothing."""
-    pause_s = _FIRST_PAUSE_S * 2 ** (num_attempts - 1)
+    pause_s: float = _FIRST_PAUSE_S * 2 ** (num_attempts - 1)
     if isinstance(error, ServerError):
         if error.status not in _BUSY:
             return None

@@ -2,13 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
+from serve_app.audio.waveform import Channel
 from serve_app.models.protocols import RecognitionOptions
 from serve_app.transcript.types import Segment, Transcript
-
-Channel: TypeAlias = Literal["mix"] | int
-"""`mix` averages all channels; a number picks one, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a model says of a chunk (`Hypothesis`), what the server says of a recording (`Transcript`)."""
+"""What a model says of a chunk (`Hypothesis`), what the server of a recording (`Transcript`)."""
 
 from dataclasses import dataclass
 

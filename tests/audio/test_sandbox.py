@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from audio_files import encode, speechlike
 
 from serve_app.audio.sandbox import DecoderPool
 from serve_app.audio.sandbox.messages import refusal_from_json, refusal_to_json
@@ -27,6 +26,7 @@ from serve_app.errors import (
     UndecodableAudioError,
     UnsupportedFormatError,
 )
+from tests.audio.audio_files import encode, speechlike
 
 MIB = 1 << 20
 CLIP = encode(speechlike(2.0, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ, "WAV", "PCM_16")

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from audio_files import encode, encode_av, speechlike
 
 from serve_app.audio.decode import decode_blocks
 from serve_app.audio.speech import is_silent
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk, Pcm
+from tests.audio.audio_files import encode, encode_av, speechlike
 
 _RNG = np.random.default_rng(0)
 

@@ -74,6 +74,6 @@ def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     path = folder / "graph.yaml"
     path.write_text(yaml.safe_dump(document))
     shutil.copy(ROOT / "configs/ray.env", folder)
-    os.environ["RAY_metrics_report_interval_ms"] = "500"
+    os.environ["RAY_metrics_report_interval_ms"] = "500"  # noqa: SIM112  # as Ray spells it
     with server.running(path, port=free_port()) as address:
         yield Server(address, path)

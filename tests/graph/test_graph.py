@@ -10,9 +10,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import soundfile as sf
 
 from tests.graph.conftest import ROOT, Server
-from tests.graph.recordings import encode, mixed_clips, silence_wav, tone_wav
+from tests.graph.recordings import CODECS, coded, mixed_clips, noise_wav, silence_wav, wav
 
 SAMPLES = json.loads((ROOT / "tiny/samples/samples.json").read_text())
 
@@ -54,8 +55,9 @@ def test_64_requests_at_once_are_each_as_when_sent_alone(running_server: Server)
     with ThreadPoolExecutor(64) as clients:
         together = list(clients.map(lambda clip: transcribe(running_server, clip), clips))
     assert together == alone
-    after = wait_for(lambda: batches(running_server), lambda now: sum(now) >= sum(before) + 64)
-    assert sum(after[2:]) > sum(before[2:]), "no batch had more than two chunks"
+    large_before, give_up_at = sum(before[2:]), time.monotonic() + 30
+    while sum(batches(running_server)[2:]) <= large_before:
+        assert time.monotonic() < give_up_at, "no batch had more than two chunks"
 
 
 def test_a_killed_model_replica_costs_no_client_an_error(running_server: Server) -> None:
@@ -86,7 +88,7 @@ def survive(server: Server, kill: object) -> None:
 
 
 def test_a_stream_outlives_its_preprocessor_and_says_nothing_twice(running_server: Server) -> None:
-    audio = tone_wav(16.0)
+    audio = noise_wav(16.0)
     whole = transcribe(running_server, audio, "slow")
     assert len(whole.split()) > 20
     text, killed = "", False
@@ -108,14 +110,15 @@ def test_a_stream_outlives_its_preprocessor_and_says_nothing_twice(running_serve
 def test_a_client_that_hangs_up_leaves_nothing_running(running_server: Server) -> None:
     """60 s for the slow model are 15 s of its time; a short clip behind it needs half a second."""
     url = f"{running_server.address}/v1/audio/transcriptions"
-    long_one = tone_wav(60.0)
-    for fields in ({"model": "slow"}, {"model": "slow", "stream": "true"}):
+    files, fields = {"file": noise_wav(60.0)}, {"model": "slow"}
+    for _ in range(3):
         with pytest.raises(httpx.ReadTimeout):
-            for _ in range(5):
-                httpx.post(url, files={"file": long_one}, data=fields, timeout=1.0)
-        began_at = time.monotonic()
-        assert transcribe(running_server, tone_wav(1.0), "slow")
-        assert time.monotonic() - began_at < 8
+            httpx.post(url, files=files, data=fields, timeout=1.0)
+        with httpx.stream("POST", url, files=files, data={**fields, "stream": "true"}) as answer:
+            assert "delta" in next(answer.iter_lines())
+    began_at = time.monotonic()
+    assert transcribe(running_server, noise_wav(1.0), "slow")
+    assert time.monotonic() - began_at < 8
 
 
 def test_the_light_processes_hold_no_torch(running_server: Server) -> None:
@@ -123,7 +126,9 @@ def test_the_light_processes_hold_no_torch(running_server: Server) -> None:
         process = running_server.replica(deployment)
         mapped = Path(f"/proc/{process.pid}/maps").read_text()
         assert "libtorch" not in mapped
-    assert "libtorch" in Path(f"/proc/{running_server.replica('parakeet-tiny').pid}/maps").read_text()
+    assert (
+        "libtorch" in Path(f"/proc/{running_server.replica('parakeet-tiny').pid}/maps").read_text()
+    )
 
 
 def test_an_upload_of_many_megabytes_passes_whole(running_server: Server) -> None:
@@ -134,10 +139,12 @@ def test_an_upload_of_many_megabytes_passes_whole(running_server: Server) -> Non
 
 
 def test_every_codec_gives_the_text_of_its_wav(running_server: Server) -> None:
-    sample = next(sample for sample in SAMPLES if sample["file"].endswith(".wav"))
-    wav = (ROOT / "tiny/samples" / sample["file"]).read_bytes()
-    for codec in ("flac", "mp3", "ogg", "opus", "m4a", "webm", "ulaw", "alaw"):
-        assert transcribe(running_server, encode(wav, codec)) == sample["text"], codec
+    samples, rate_hz = sf.read(ROOT / "tiny/samples/digits-1.wav", dtype="float32")
+    text = transcribe(running_server, wav(samples))
+    assert rate_hz == 16_000
+    assert text
+    for codec in CODECS:
+        assert transcribe(running_server, coded(samples, codec)) == text, codec
 
 
 def batches(server: Server) -> list[float]:

@@ -19,10 +19,10 @@ from tiny.speech import augment, grammar
 from tiny.speech.recordings import TRAINING_SPEAKERS, say_digits
 from tiny.speech.voices import SAMPLE_RATE_HZ, Utterance, draw_voice, speak, speak_word_by_word
 
-KINDS = {"digits": 0.55, "command": 0.27, "words": 0.18}
+KINDS = {"digits": 0.42, "command": 0.36, "words": 0.22}
 """What is said, and how often."""
 
-REAL_SHARE = 0.7
+REAL_SHARE = 0.75
 """The share of digit strings that real people say; the others are synthetic."""
 
 _DRAW = {
@@ -63,7 +63,7 @@ def draw_rows(num_rows: int, seed: int) -> list[Row]:
     rng = random.Random(f"rows {seed}")
     rows: list[Row] = []
     while len(rows) < num_rows:
-        num_parts = rng.choices((1, 2, 3), (0.70, 0.18, 0.12))[0]
+        num_parts = rng.choices((1, 2, 3), (0.72, 0.17, 0.11))[0]
         kinds = rng.choices(tuple(KINDS), tuple(KINDS.values()), k=num_parts)
         row = Row(tuple(Part(kind, _DRAW[kind](rng)) for kind in kinds))
         if not grammar.is_held_out(row.text):

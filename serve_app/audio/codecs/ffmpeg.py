@@ -61,8 +61,15 @@ def read(data: bytes, *, max_audio_s: float) -> Iterator[Stretch]:
     if not data:
         raise EmptyAudioError
     kind = sniff(data)
-    for link in ogg_links(data) if kind is OGG else (data,):
-        yield from _read_one(link, kind, max_audio_s)
+    if kind is not OGG:
+        yield from _read_one(data, kind, max_audio_s)
+        return
+    for number, link in enumerate(ogg_links(data)):
+        try:
+            yield from _read_one(link, kind, max_audio_s)
+        except UndecodableAudioError:
+            if number == 0:
+                raise
 
 
 def _read_one(data: bytes, kind: Container, max_audio_s: float) -> Iterator[Stretch]:
@@ -71,6 +78,8 @@ def _read_one(data: bytes, kind: Container, max_audio_s: float) -> Iterator[Stre
         container = av.open(
             io.BytesIO(data), "r", format=kind.demuxer, options=options, io_open=_refuse_to_open
         )
+    except MemoryError:
+        raise
     except (av.FFmpegError, ValueError) as error:
         raise UndecodableAudioError(f"its {kind.title} header is damaged or cut short") from error
     with container:
@@ -107,6 +116,8 @@ def _frames(
         num_packets += packet.size > 0
         try:
             frames = codec.decode(packet)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             continue
         for frame in frames:
@@ -121,6 +132,8 @@ def _packets(container: InputContainer) -> "Iterator[Packet[AudioStream]]":
     """Packets up to the end, or up to where the file stops making sense."""
     try:
         yield from container.demux(container.streams.audio[0])
+    except MemoryError:
+        raise
     except av.FFmpegError:
         return
 

@@ -17,7 +17,7 @@ import time
 import traceback
 from typing import IO
 
-from serve_app.audio.decode import Channel, decode_blocks
+from serve_app.audio.decode import decode_blocks
 from serve_app.audio.sandbox.messages import (
     BLOCK,
     CRASHED,
@@ -30,6 +30,7 @@ from serve_app.audio.sandbox.messages import (
     DecoderLimits,
     refusal_to_json,
 )
+from serve_app.audio.waveform import Channel
 from serve_app.errors import SpeechError
 
 _MAX_OPEN_FILES = 16
@@ -45,15 +46,19 @@ def main() -> None:
     peer = socket.socket(fileno=os.dup(0))
     _to_null(0)
     _confine(limits)
+    try:
+        _serve(peer, limits)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY_STATUS)
+
+
+def _serve(peer: socket.socket, limits: DecoderLimits) -> None:
     list(decode_blocks(_WARM_UP))
     with peer, peer.makefile("rb") as requests:
         _say(peer, READY)
-        _to_null(2)  # codecs write about what they meet; a stranger's file is not to fill a log
-        try:
-            while (request := _hear(requests)) is not None:
-                _answer(json.loads(request)["channel"], _hear(requests) or b"", limits, peer)
-        except MemoryError:
-            os._exit(OUT_OF_MEMORY_STATUS)
+        _to_null(2)  # codecs write about what they meet; a stranger is not to fill a log
+        while (request := _hear(requests)) is not None:
+            _answer(json.loads(request)["channel"], _hear(requests) or b"", limits, peer)
 
 
 def _answer(channel: Channel, upload: bytes, limits: DecoderLimits, peer: socket.socket) -> None:

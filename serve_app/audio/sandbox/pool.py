@@ -5,11 +5,10 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator
-from typing import Literal
 
 from serve_app.audio.sandbox.messages import DecoderLimits
 from serve_app.audio.sandbox.process import DecoderProcess
-from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Channel, Pcm
 from serve_app.errors import (
     AtCapacityError,
     AudioTooLongError,
@@ -74,10 +73,12 @@ class DecoderPool:
         for decoder in decoders:
             self._welcome(decoder)
         self._keepers = [asyncio.create_task(self._keep(decoder)) for decoder in decoders]
-        if len(decoders) < self._num_decoders:
+        failures = [each for each in results if isinstance(each, BaseException)]
+        if failures:
             await self.close()
             raise ConfigError(
-                "preprocessor", "a decoder process does not start; its stderr says why"
+                "preprocessor",
+                f"a decoder does not start: {failures[0]} (is decoder_memory_bytes too small?)",
             )
 
     async def close(self) -> None:
@@ -91,9 +92,7 @@ class DecoderPool:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(decoder.end() for decoder in self._decoders))
 
-    async def decode(
-        self, data: bytes, *, channel: Literal["mix"] | int = "mix"
-    ) -> AsyncGenerator[Pcm, None]:
+    async def decode(self, data: bytes, *, channel: Channel = "mix") -> AsyncGenerator[Pcm, None]:
         """Blocks of about a second, decoded little ahead of whoever iterates.
 
         Raises:

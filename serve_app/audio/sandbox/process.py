@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import asdict
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
@@ -27,12 +27,13 @@ from serve_app.audio.sandbox.messages import (
     DecoderLimits,
     refusal_from_json,
 )
-from serve_app.audio.waveform import Pcm
+from serve_app.audio.waveform import Channel, Pcm
 from serve_app.errors import UndecodableAudioError
 
 _log = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 60.0
+_DEATH_TIMEOUT_S = 5.0
 _SLICE_BYTES = 256 * 1024
 """Of an upload on its way to a decoder, so that the event loop copies little at a time."""
 
@@ -73,7 +74,11 @@ class DecoderProcess:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 kind, _ = await decoder._hear()
             if kind != READY:
-                raise EOFError("it does not say that it is ready")
+                raise ConnectionError("it does not say that it is ready")
+        except EOFError as error:
+            status = await decoder._status()
+            await decoder.end()
+            raise EOFError(f"it ended with status {status}") from error
         except BaseException:
             await decoder.end()
             raise
@@ -87,7 +92,7 @@ class DecoderProcess:
     def alive(self) -> bool:
         return not self._ended.done()
 
-    async def send(self, upload: bytes, channel: Literal["mix"] | int) -> None:
+    async def send(self, upload: bytes, channel: Channel) -> None:
         """Hand over an upload; the decoder takes all of it before it says anything.
 
         Raises:
@@ -117,10 +122,11 @@ class DecoderProcess:
             async with asyncio.timeout(self._timeout_s):
                 kind, payload = await self._hear()
             refusal = refusal_from_json(payload) if kind == REFUSED else None
+            block: Pcm = np.frombuffer(payload if kind == BLOCK else b"", dtype="<i2")
         except (OSError, EOFError, ValueError) as error:
             raise await self._blame(error) from error
         if kind == BLOCK:
-            return np.frombuffer(payload, dtype="<i2")
+            return block
         if kind == CRASHED:
             _log.error("a decoder crashed: %s", payload.decode(errors="replace"))
             raise UndecodableAudioError("the decoder crashed on it")
@@ -142,13 +148,22 @@ class DecoderProcess:
             return UndecodableAudioError(f"no audio came out of it in {self._timeout_s:g} s")
         if isinstance(error, ValueError):
             self.kill()  # it still lives, and talks nonsense
-        status = await self.ended()
+        status = await self._status()
         if status == OUT_OF_MEMORY_STATUS:
             return UndecodableAudioError("decoding it takes too much memory")
         if status == -signal.SIGXCPU:
             return UndecodableAudioError("decoding it takes too much processor time")
         _log.error("a decoder crashed with status %d: %r", status, error)
         return UndecodableAudioError("the decoder crashed on it")
+
+    async def _status(self) -> int:
+        """The exit status of a process that has hung up, and so is about to end."""
+        try:
+            async with asyncio.timeout(_DEATH_TIMEOUT_S):
+                return await self.ended()
+        except TimeoutError:
+            self.kill()
+            return await self.ended()
 
     async def ended(self) -> int:
         """The exit status, once there is one."""

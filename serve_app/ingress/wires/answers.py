@@ -5,12 +5,13 @@ from typing import Any
 
 from starlette.requests import Request
 
+from serve_app.audio.waveform import Channel
 from serve_app.config import LimitsConfig, ModelConfig
 from serve_app.errors import InvalidOptionError
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.forms import Form, shown
 from serve_app.ingress.presence import while_present
-from serve_app.pipelines.transcription import Channel, TranscriptionRequest
+from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import StageTimes, Transcript
 
 SIMULATED_HEADER = "x-chorus-simulated"

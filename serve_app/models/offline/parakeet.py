@@ -137,7 +137,7 @@ class ParakeetRecognizer:
         num_classes = len(self._pieces) + 1
         return [
             (float(confidence) * (num_classes - 1) + 1) / num_classes
-            for confidence in found.token_confidence
+            for confidence in found.non_blank_step_confidence_precomputed
         ]
 
 
@@ -183,7 +183,13 @@ def _from_hub(config: ModelConfig, device: torch.device) -> Any:
 
 
 def _decode_with_times_and_confidence(model: Any, *, cuda_graphs: bool) -> None:
-    """Greedy decoding of the whole batch at once, which keeps frames, spans and probabilities."""
+    """Greedy decoding of the whole batch at once, which keeps frames, spans and probabilities.
+
+    Without CUDA graphs, NeMo 3.0's batched TDT loop forgets the duration of a token while other
+    rows of the batch still look for theirs (`tdt_label_looping.py`: `durations` is overwritten for
+    all rows), so a word's end would depend on its company. Recording every step, which counting
+    blanks as confidence makes it do, keeps the duration that belongs to each token.
+    """
     decoding = model.cfg.decoding.copy()
     with open_dict(decoding):
         decoding.strategy = "greedy_batch"
@@ -192,8 +198,7 @@ def _decode_with_times_and_confidence(model: Any, *, cuda_graphs: bool) -> None:
         decoding.greedy.use_cuda_graph_decoder = cuda_graphs
         decoding.confidence_cfg = {
             "preserve_frame_confidence": True,
-            "preserve_token_confidence": True,
-            "exclude_blank": True,
+            "exclude_blank": cuda_graphs,
             "method_cfg": {"name": "max_prob", "alpha": 1.0},
         }
     if isinstance(model, EncDecHybridRNNTCTCModel):

@@ -45,11 +45,11 @@ def _word_of(group: list[TimedPiece], frame_s: float, duration_s: float) -> Word
     if not text:
         return None
     spoken = [piece for piece in group if _is_spoken(piece.piece)] or group
-    start_s = min(spoken[0].start_frame * frame_s, duration_s)
-    end_s = min(max(spoken[-1].end_frame * frame_s, start_s), duration_s)
+    start_s = min(round(spoken[0].start_frame * frame_s, 3), duration_s)
+    end_s = min(max(round(spoken[-1].end_frame * frame_s, 3), start_s), duration_s)
     probabilities = [piece.probability for piece in spoken if piece.probability is not None]
     confidence = min(probabilities) if probabilities else None
-    return Word(text, round(start_s, 3), round(end_s, 3), _rounded(confidence))
+    return Word(text, start_s, end_s, _rounded(confidence))
 
 
 def _is_spoken(piece: str) -> bool:

@@ -1,0 +1,1 @@
+"""Load, from outside: what a server does with it, measured."""

@@ -1,0 +1,56 @@
+"""A process in, the CPU seconds of all that it started out, by what they are. Linux only."""
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_REPLICA = "ray::ServeReplica:"
+
+
+def cpu_s_by_group(root_pid: int) -> dict[str, float]:
+    """CPU seconds so far of `root_pid` and its descendants; what has ended counts at its parent."""
+    parents: dict[int, int] = {}
+    spent_s: dict[int, float] = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            # After the name, which may hold anything: state, ppid, …; see proc_pid_stat(5).
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(folder.name)] = int(fields[1])
+        spent_s[int(folder.name)] = sum(map(int, fields[11:15])) / _TICKS_PER_S
+    groups: dict[str, float] = defaultdict(float)
+    for pid in spent_s:
+        if _descends(pid, root_pid, parents):
+            groups["chorus serve" if pid == root_pid else _group(pid)] += spent_s[pid]
+    return dict(groups)
+
+
+def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    return {group: after[group] - before.get(group, 0.0) for group in after}
+
+
+def _descends(pid: int, root_pid: int, parents: Mapping[int, int]) -> bool:
+    while pid and pid != root_pid:
+        pid = parents.get(pid, 0)
+    return pid == root_pid
+
+
+def _group(pid: int) -> str:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return "ended"
+    if command.startswith(_REPLICA):
+        return command.removeprefix(_REPLICA).partition(":")[2].split()[0]
+    if "serve_app.audio.sandbox" in command:
+        return "decoders"
+    if command.startswith("ray::ProxyActor") or "haproxy" in command:
+        return "HTTP proxy"
+    if command.startswith("ray::ServeController"):
+        return "Serve controller"
+    return "Ray itself"
