@@ -3,6 +3,7 @@ PYTHON ?= python3
 CONFIG ?= configs/tiny.yaml
 PORT ?= 8000
 BIN := .venv/bin
+SAMPLES := $(wildcard tiny/samples/digits-*)
 -include .env
 export
 
@@ -24,8 +25,15 @@ install: .venv/.installed  ## Create .venv and install everything, once
 
 run: install  ## Start the server on the embedded model and transcribe recordings of real people
 	@$(BIN)/chorus serve configs/tiny.yaml --port $(PORT) --background
-	@$(BIN)/chorus transcribe tiny/samples/*.* --url http://127.0.0.1:$(PORT) --timings
-	@$(BIN)/chorus next --url http://127.0.0.1:$(PORT)
+	@echo "recordings of real people, in $(words $(SAMPLES)) codecs, of a speaker that the model never heard:"
+	@$(BIN)/chorus transcribe $(SAMPLES) --url http://127.0.0.1:$(PORT) --timings
+	@printf '%s\n' "" "The server goes on at http://127.0.0.1:$(PORT). What next:" \
+	  "  .venv/bin/chorus transcribe YOUR.mp3 --format srt    (it knows digits and voice commands)" \
+	  "  curl -F file=@tiny/samples/digits-1.wav http://127.0.0.1:$(PORT)/v1/audio/transcriptions" \
+	  "  .venv/bin/chorus eval tiny/samples/samples.json      word error rate and speed" \
+	  "  open http://127.0.0.1:$(PORT)/docs                     every route and field" \
+	  "  make stop                                            end the server" \
+	  "  configs/one_gpu.yaml                                 a full-size model on a GPU"
 
 serve: install  ## Serve CONFIG=configs/….yaml in the foreground on PORT=8000
 	@$(BIN)/chorus serve $(CONFIG) --port $(PORT)

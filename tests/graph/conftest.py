@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from serve_app import server
+from serve_app import serve_config, server
 
 ROOT = Path(__file__).parents[2]
 SLOW = {
@@ -48,6 +48,13 @@ class Server:
         title = f"ray::ServeReplica:chorus:{deployment}"
         mine = psutil.Process().children(recursive=True)
         return next(process for process in mine if title in " ".join(process.cmdline()))
+
+    def redeploy(self, user_config: dict[str, object]) -> None:
+        """Give the slow model another `user_config`, as `serve deploy` would."""
+        document = yaml.safe_load(self.config.read_text())
+        document["applications"][0]["deployments"][-1]["user_config"] = user_config
+        self.config.write_text(yaml.safe_dump(document))
+        server.deploy(serve_config.load(self.config))
 
     def kill(self, deployment: str) -> int:
         process = self.replica(deployment)

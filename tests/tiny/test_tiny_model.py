@@ -30,7 +30,8 @@ def commands():
     return [render(item) for item in draw_items("commands", seed=11, num_items=12)]
 
 
-def test_it_is_a_tdt_model_that_gives_the_same_each_time(model):
+def test_it_decodes_as_tdt_without_dither_or_padding(model):
+    assert model.cur_decoder == "rnnt"
     assert model.cfg.loss.loss_name == "tdt"
     assert model.cfg.preprocessor.dither == 0.0
     assert model.cfg.preprocessor.pad_to == 0

@@ -19,7 +19,7 @@ from tiny.speech import augment, grammar
 from tiny.speech.recordings import TRAINING_SPEAKERS, say_digits
 from tiny.speech.voices import SAMPLE_RATE_HZ, Utterance, draw_voice, speak, speak_word_by_word
 
-KINDS = {"digits": 0.42, "command": 0.36, "words": 0.22}
+KINDS = {"digits": 0.38, "command": 0.34, "words": 0.28}
 """What is said, and how often."""
 
 REAL_SHARE = 0.75
