@@ -19,6 +19,8 @@ from serve_app.errors import ConfigError
 from serve_app.models.loader import checkpoint_path
 
 IMPORT_PATH = "serve_app.app:build"
+GRPC_LIMIT = "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"
+_MESSAGE_FRAME_BYTES = 64 * 1024
 _OWN_DEPLOYMENTS = ("Ingress", "Preprocessor")
 
 
@@ -97,7 +99,20 @@ def _check_args(application: Mapping[str, Any]) -> Iterator[ConfigError]:
             checkpoint_path(model)
         except ConfigError as error:
             yield ConfigError(f"{place}.{error.place}", error.reason)
+    yield from _check_message_limit(application, config)
     yield from _check_deployments(application, config)
+
+
+def _check_message_limit(
+    application: Mapping[str, Any], config: ServerConfig
+) -> Iterator[ConfigError]:
+    """An upload goes to a preprocessor in one message, and Ray's own limit is 4 MiB."""
+    place = f"applications.0.runtime_env.env_vars.{GRPC_LIMIT}"
+    variables = (application.get("runtime_env") or {}).get("env_vars") or {}
+    needed = config.limits.max_upload_bytes + _MESSAGE_FRAME_BYTES
+    value = str(variables.get(GRPC_LIMIT, 4 * 1024 * 1024))
+    if not value.isdecimal() or int(value) < needed:
+        yield ConfigError(place, f"must be at least {needed}, for uploads of max_upload_bytes")
 
 
 def _check_deployments(

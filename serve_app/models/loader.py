@@ -31,9 +31,10 @@ def load_recognizer(config: ModelConfig) -> Recognizer:
         from serve_app.models.simulated import SimulatedRecognizer
 
         return SimulatedRecognizer(config)
+    from serve_app.models.offline.checkpoint import restore
     from serve_app.models.offline.parakeet import ParakeetRecognizer
 
-    recognizer = ParakeetRecognizer(config)
+    recognizer = ParakeetRecognizer(restore(config), config)
     warm_up(recognizer, (1.0, config.max_chunk_s))
     return recognizer
 

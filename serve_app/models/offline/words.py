@@ -1,6 +1,5 @@
 """From the tokens of a decoder to words with times and confidences. No torch."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ class TimedPiece:
     piece: str
     start_frame: int
     end_frame: int
-    probability: float | None
+    probability: float
 
 
 def words_of(
@@ -47,16 +46,9 @@ def _word_of(group: list[TimedPiece], frame_s: float, duration_s: float) -> Word
     spoken = [piece for piece in group if _is_spoken(piece.piece)] or group
     start_s = min(round(spoken[0].start_frame * frame_s, 3), duration_s)
     end_s = min(max(round(spoken[-1].end_frame * frame_s, 3), start_s), duration_s)
-    probabilities = [piece.probability for piece in spoken if piece.probability is not None]
-    confidence = min(probabilities) if probabilities else None
-    return Word(text, start_s, end_s, _rounded(confidence))
+    confidence = min(piece.probability for piece in spoken)
+    return Word(text, start_s, end_s, round(min(max(confidence, 0.0), 1.0), 4))
 
 
 def _is_spoken(piece: str) -> bool:
     return bool(set(piece) - _PUNCTUATION - {WORD_START})
-
-
-def _rounded(confidence: float | None) -> float | None:
-    if confidence is None or math.isnan(confidence):
-        return None
-    return round(min(max(confidence, 0.0), 1.0), 4)
