@@ -52,8 +52,9 @@ class ModelConfig(_Settings):
 
     name: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$")
     """What clients ask for, and the name of the deployment."""
-    kind: Literal["parakeet", "simulated"]
-    """`parakeet` is any NeMo transducer or CTC model; `simulated` needs no weights at all."""
+    kind: Literal["parakeet", "canary", "simulated"]
+    """`parakeet` is any NeMo transducer or CTC model, `canary` any NeMo multitask model (it also
+    translates); `simulated` needs no weights at all."""
     checkpoint: str | None = None
     """Path of a `.nemo` file (relative: from the project's root), or a hub name (`nvidia/…`)."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -62,6 +63,14 @@ class ModelConfig(_Settings):
     """Further names that clients may use."""
     languages: tuple[str, ...] = ("en",)
     """ISO 639-1 codes that the checkpoint recognises."""
+    pivot_language: str | None = None
+    """Translation goes from this language to the others and back; None: the model translates not."""
+    fallback_language: str | None = None
+    """Taken where a client names no language and the model is not sure; the first if not set."""
+    min_language_probability: float = Field(default=0.5, ge=0, le=1)
+    """What the model must give the language that it hears, or the fall-back is taken."""
+    beam_size: PositiveInt = 1
+    """Of `canary`'s decoder; 1 is greedy."""
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """`auto` takes a GPU where the replica was given one."""
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
@@ -79,7 +88,20 @@ class ModelConfig(_Settings):
     def _needs_a_checkpoint(self) -> Self:
         if self.kind != "simulated" and not self.checkpoint:
             raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
+        for name in ("pivot_language", "fallback_language"):
+            if getattr(self, name) not in {None, *self.languages}:
+                raise ValueError(f"{name} {getattr(self, name)!r} is not among its languages")
+        if self.pivot_language is not None and self.kind == "parakeet":
+            raise ValueError("a model of kind 'parakeet' does not translate")
         return self
+
+    def translations(self) -> tuple[tuple[str, str], ...]:
+        """The pairs (spoken, written) that the model translates."""
+        pivot = self.pivot_language
+        others = [code for code in self.languages if code != pivot] if pivot else []
+        return tuple((pivot or "", code) for code in others) + tuple(
+            (code, pivot or "") for code in others
+        )
 
 
 class LimitsConfig(_Settings):

@@ -31,10 +31,12 @@ def load_recognizer(config: ModelConfig) -> Recognizer:
         from serve_app.models.simulated import SimulatedRecognizer
 
         return SimulatedRecognizer(config)
+    from serve_app.models.offline.canary import CanaryRecognizer
     from serve_app.models.offline.checkpoint import restore
     from serve_app.models.offline.parakeet import ParakeetRecognizer
 
-    recognizer = ParakeetRecognizer(restore(config), config)
+    kind = CanaryRecognizer if config.kind == "canary" else ParakeetRecognizer
+    recognizer = kind(restore(config), config)
     warm_up(recognizer, (1.0, config.max_chunk_s))
     return recognizer
 

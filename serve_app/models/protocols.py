@@ -17,6 +17,12 @@ class RecognitionOptions:
 
     language: str | None = None
     """ISO 639-1 of what is spoken; None lets the model find out, or take its only one."""
+    target_language: str | None = None
+    """ISO 639-1 of the text; None means the language that is spoken. Another asks to translate."""
+    pnc: bool = True
+    """Punctuation and capitals, for models that have the choice."""
+    word_times: bool = True
+    """Whether words are wanted with their times, where those cost extra."""
     logprobs: bool = False
     """Whether the hypothesis carries its tokens with their log-probabilities."""
 

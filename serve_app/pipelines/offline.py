@@ -6,7 +6,7 @@ segments leave as soon as all before them have left.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from serve_app.audio.chunk import Chunker
@@ -63,14 +63,20 @@ async def transcribe(
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
         await recording.cancel()
-    languages = {segment.language for segment in segments if segment.language}
     yield Transcript(
         segments=tuple(segments),
         duration_s=recording.num_samples / SAMPLE_RATE_HZ,
         model=plan.model,
-        language=languages.pop() if len(languages) == 1 else options.language,
+        language=_common(segment.language for segment in segments),
+        spoken_language=_common(segment.spoken_language for segment in segments),
         stage_times=recording.times,
     )
+
+
+def _common(languages: Iterable[str | None]) -> str | None:
+    """The one language of all; None where some differ, or none is known."""
+    found = set(languages)
+    return found.pop() if len(found) == 1 else None
 
 
 class _Recording:

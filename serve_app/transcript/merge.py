@@ -36,13 +36,26 @@ def segments_of(
     words = _timed_words(hypothesis, text, chunk_start_s, chunk_duration_s)
     if words is None:
         end_s = chunk_start_s + chunk_duration_s
-        return (Segment(text, chunk_start_s, end_s, None, hypothesis.tokens, hypothesis.language),)
+        return (_segment(hypothesis, text, chunk_start_s, end_s, None, hypothesis.tokens),)
     stretches = list(_split(words, max_pause_s))
     texts = [" ".join(word.text for word in stretch) for stretch in stretches]
     tokens = _share_out(hypothesis.tokens, texts)
     return tuple(
-        Segment(text, stretch[0].start_s, stretch[-1].end_s, stretch, share, hypothesis.language)
+        _segment(hypothesis, text, stretch[0].start_s, stretch[-1].end_s, stretch, share)
         for text, stretch, share in zip(texts, stretches, tokens, strict=True)
+    )
+
+
+def _segment(
+    hypothesis: Hypothesis,
+    text: str,
+    start_s: float,
+    end_s: float,
+    words: tuple[Word, ...] | None,
+    tokens: tuple[Token, ...] | None,
+) -> Segment:
+    return Segment(
+        text, start_s, end_s, words, tokens, hypothesis.language, hypothesis.spoken_language
     )
 
 

@@ -33,6 +33,8 @@ class Hypothesis:
     """None unless asked for and given by the decoder."""
     language: str | None = None
     """ISO 639-1, of the text; None where the model does not say."""
+    spoken_language: str | None = None
+    """ISO 639-1, of the speech; differs from `language` in a translation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Segment:
     words: tuple[Word, ...] | None = None
     tokens: tuple[Token, ...] | None = None
     language: str | None = None
+    spoken_language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ class Transcript:
     model: str
     """The served name of the model."""
     language: str | None = None
+    """Of the text, where all of it is in one."""
+    spoken_language: str | None = None
+    """Of the speech, where all of it is in one."""
     stage_times: StageTimes = StageTimes()
 
     @property

@@ -63,11 +63,13 @@ class ParakeetRecognizer(NemoRecognizer):
             tokens = tuple(
                 Token(piece.piece, math.log(max(piece.probability, 1e-10))) for piece in pieces
             )
+        language = request.options.language or self._only_language
         return Hypothesis(
             text=" ".join(word.text for word in words),
             words=words,
             tokens=tokens,
-            language=request.options.language or self._only_language,
+            language=language,
+            spoken_language=language,
         )
 
     def _decode_transducer(

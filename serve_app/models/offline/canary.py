@@ -1,0 +1,205 @@
+"""NeMo's multitask models (the Canary family): recognition and translation, each row its own prompt.
+
+A batch goes through the encoder once. Rows without a language are identified from it, every row
+gets the prompt of its own language, task and punctuation, and one decoder call answers all.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from nemo.collections.asr.models import EncDecMultiTaskModel
+from nemo.collections.asr.parts.utils.rnnt_utils import Hypothesis as NemoHypothesis
+from nemo.collections.asr.parts.utils.timestamp_utils import (
+    get_forced_aligned_timestamps_with_external_model,
+)
+from omegaconf import open_dict
+
+from serve_app.config import ModelConfig
+from serve_app.errors import ConfigError
+from serve_app.models.offline.recognizer import NemoRecognizer
+from serve_app.models.offline.repetition import without_loops
+from serve_app.models.protocols import RecognitionOptions, RecognitionRequest
+from serve_app.transcript.types import Hypothesis, Word
+
+
+class CanaryRecognizer(NemoRecognizer):
+    """An attention encoder-decoder, with its CTC aligner where the checkpoint brings one."""
+
+    def __init__(self, model: Any, config: ModelConfig) -> None:
+        """
+        Raises:
+            ConfigError: the checkpoint is of another family, or lacks a configured language.
+        """
+        if not isinstance(model, EncDecMultiTaskModel):
+            raise ConfigError(
+                f"models.{config.name}.kind",
+                f"{config.checkpoint} holds a {type(model).__name__}, which is no multitask model",
+            )
+        super().__init__(model, config)
+        self._aligner = model.timestamps_asr_model
+        if self._aligner is not None:
+            self._aligner.to(self._device).eval()
+            self._aligner.preprocessor.featurizer.dither = 0.0
+        with open_dict(model.cfg.decoding):
+            model.cfg.decoding.strategy = "beam"
+            model.cfg.decoding.beam.beam_size = config.beam_size
+        model.change_decoding_strategy(model.cfg.decoding)
+        model.eval()
+        self._languages = config.languages
+        self._fallback_language = config.fallback_language or config.languages[0]
+        self._min_language_probability = config.min_language_probability
+        self._prefix, self._language_ids = self._identification_prompt(config)
+
+    def _hypotheses(
+        self,
+        requests: Sequence[RecognitionRequest],
+        signal: torch.Tensor,
+        num_samples: torch.Tensor,
+    ) -> list[Hypothesis]:
+        _, _, states, mask = self._model.forward(
+            input_signal=signal, input_signal_length=num_samples
+        )
+        languages = self._languages_of(requests, states, mask)
+        targets = [
+            request.options.target_language or language
+            for request, language in zip(requests, languages, strict=True)
+        ]
+        texts = self._decode(requests, languages, targets, states, mask)
+        words = self._words(requests, texts, languages, targets, signal, num_samples)
+        return [
+            Hypothesis(text, words=row_words, language=target, spoken_language=language)
+            for text, row_words, target, language in zip(
+                texts, words, targets, languages, strict=True
+            )
+        ]
+
+    def _decode(
+        self,
+        requests: Sequence[RecognitionRequest],
+        languages: Sequence[str],
+        targets: Sequence[str],
+        states: torch.Tensor,
+        mask: torch.Tensor,
+    ) -> list[str]:
+        prompts = [
+            self._prompt(language, target, request.options)
+            for request, language, target in zip(requests, languages, targets, strict=True)
+        ]
+        found = self._model.decoding.decode_predictions_tensor(
+            encoder_hidden_states=states,
+            encoder_input_mask=mask,
+            decoder_input_ids=torch.tensor(prompts, device=self._device),
+        )
+        self._model.eval()  # NeMo 3.0 leaves the decoder in training mode, with dropout on
+        return [without_loops(str(row.text).strip()) for row in found]
+
+    def _prompt(self, language: str, target: str, options: RecognitionOptions) -> list[int]:
+        """The checkpoint's own formatter makes the tokens; slots that it lacks are left out."""
+        slots = {
+            "decodercontext": "",
+            "emotion": "<|emo:undefined|>",
+            "source_lang": language,
+            "target_lang": target,
+            "task": "transcribe" if language == target else "translate",
+            "pnc": "yes" if options.pnc else "no",
+            "itn": "no",
+            "timestamp": "no",
+            "diarize": "no",
+            "prompt_language": "spl_tokens",
+        }
+        formatter = self._model.prompt
+        wanted = {*formatter.get_slots("user"), "prompt_language"}
+        turn = {"role": "user", "slots": {k: v for k, v in slots.items() if k in wanted}}
+        ids: list[int] = formatter.encode_dialog([turn])["context_ids"].tolist()
+        return ids
+
+    def _identification_prompt(self, config: ModelConfig) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the prompt says before it names the language, and the tokens that may come next."""
+        options = RecognitionOptions()
+        try:
+            prompts = [self._prompt(code, code, options) for code in config.languages]
+        except (KeyError, ValueError) as error:
+            raise ConfigError(
+                f"models.{config.name}.languages", f"the checkpoint lacks one of them: {error}"
+            ) from error
+        other = self._prompt(config.languages[0], config.languages[-1], options)
+        place = next(
+            (i for i, ids in enumerate(zip(*prompts, strict=True)) if len(set(ids)) > 1),
+            len(other),
+        )
+        language_ids = [prompt[place] for prompt in prompts] if len(prompts) > 1 else []
+        return torch.tensor(prompts[0][:place]), torch.tensor(language_ids)
+
+    def _languages_of(
+        self, requests: Sequence[RecognitionRequest], states: torch.Tensor, mask: torch.Tensor
+    ) -> list[str]:
+        """What each row names, or the model hears; the fall-back where it is not sure."""
+        named = [request.options.language for request in requests]
+        if all(named) or len(self._languages) == 1:
+            return [language or self._languages[0] for language in named]
+        prefix = self._prefix.to(self._device).expand(len(named), -1)
+        log_probs = self._model.log_softmax(
+            hidden_states=self._model.transf_decoder(
+                input_ids=prefix,
+                decoder_mask=torch.ones_like(prefix),
+                encoder_embeddings=states,
+                encoder_mask=mask,
+            )
+        )[:, -1, self._language_ids.to(self._device)]
+        best, heard = log_probs.float().softmax(dim=-1).max(dim=-1)
+        return [
+            language
+            or (
+                self._languages[index]
+                if probability >= self._min_language_probability
+                else self._fallback_language
+            )
+            for language, index, probability in zip(
+                named, heard.tolist(), best.tolist(), strict=True
+            )
+        ]
+
+    def _words(
+        self,
+        requests: Sequence[RecognitionRequest],
+        texts: Sequence[str],
+        languages: Sequence[str],
+        targets: Sequence[str],
+        signal: torch.Tensor,
+        num_samples: torch.Tensor,
+    ) -> list[tuple[Word, ...] | None]:
+        """Word times from the aligner, for transcripts that want them; a translation has none."""
+        words: list[tuple[Word, ...] | None] = [None if text else () for text in texts]
+        rows = [
+            index
+            for index, request in enumerate(requests)
+            if request.options.word_times and texts[index] and languages[index] == targets[index]
+        ]
+        if self._aligner is None or not rows:
+            return words
+        log_probs, num_frames, _ = self._aligner(
+            input_signal=signal[rows], input_signal_length=num_samples[rows]
+        )
+        heard = [
+            NemoHypothesis(score=0.0, y_sequence=row[:length], text="")
+            for row, length in zip(log_probs, num_frames.tolist(), strict=True)
+        ]
+        said = [
+            NemoHypothesis(score=0.0, y_sequence=torch.tensor([]), text=texts[index])
+            for index in rows
+        ]
+        aligned = get_forced_aligned_timestamps_with_external_model(
+            audio=heard,
+            external_ctc_model=self._aligner,
+            main_model_predictions=said,
+            batch_size=len(rows),
+            timestamp_type=["word"],
+            has_hypotheses=True,
+            verbose=False,
+        )
+        for index, row in zip(rows, aligned, strict=True):
+            words[index] = tuple(
+                Word(word["word"], word["start"], word["end"]) for word in row.timestamp["word"]
+            )
+        return words
