@@ -5,7 +5,7 @@ reads the tree once; below it there are only plain values.
 """
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -16,6 +16,11 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
+
+from serve_app import catalogue
+
+Task: TypeAlias = Literal["transcribe", "translate"]
+"""What is asked of a model: text in the language that is spoken, or in another."""
 
 
 class _Settings(BaseModel):
@@ -59,12 +64,19 @@ class ModelConfig(_Settings):
     """Path of a `.nemo` file (relative: from the project's root), or a hub name (`nvidia/…`)."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Of the checkpoint file; another content is refused."""
+    catalogue: str | None = None
+    """The entry of `catalogue.py` that a `.nemo` file is; a known hub name needs none. The entry
+    gives the defaults of `languages`, `pivot_language`, `licence` and `attribution`."""
     aliases: tuple[str, ...] = ()
     """Further names that clients may use."""
-    languages: tuple[str, ...] = ("en",)
+    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
     """ISO 639-1 codes that the checkpoint recognises."""
     pivot_language: str | None = None
-    """Translation goes from this language to the others and back; None: the model translates not."""
+    """Translation goes from it to the other languages and back; None: the model translates not."""
+    licence: str | None = None
+    """Of the weights; told at `/v1/models` and at start-up."""
+    attribution: str | None = None
+    """What the licence wants users to be shown; told in the same places."""
     fallback_language: str | None = None
     """Taken where a client names no language and the model is not sure; the first if not set."""
     min_language_probability: float = Field(default=0.5, ge=0, le=1)
@@ -84,6 +96,29 @@ class ModelConfig(_Settings):
     batch: BatchConfig = BatchConfig()
     simulated: SimulatedConfig = SimulatedConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _default_from_the_catalogue(cls, values: Any) -> Any:
+        """Fill in what the catalogue knows of the checkpoint and the configuration leaves open."""
+        if not isinstance(values, Mapping):
+            return values
+        named = values.get("catalogue")
+        entry = (
+            catalogue.CATALOGUE.get(named) if named else catalogue.find(values.get("checkpoint"))
+        )
+        if entry is None:
+            if named:
+                raise ValueError(
+                    f"catalogue: {named!r} is none of {', '.join(catalogue.CATALOGUE)}"
+                )
+            return values
+        if not entry.is_served:
+            raise ValueError(f"{entry.name} is known, but this server cannot run it")
+        if values.get("kind") not in {None, entry.kind}:
+            raise ValueError(f"{entry.name} is of kind {entry.kind!r}")
+        names = ("languages", "pivot_language", "licence", "attribution")
+        return {**{name: getattr(entry, name) for name in names}, **values}
+
     @model_validator(mode="after")
     def _needs_a_checkpoint(self) -> Self:
         if self.kind != "simulated" and not self.checkpoint:
@@ -94,6 +129,20 @@ class ModelConfig(_Settings):
         if self.pivot_language is not None and self.kind == "parakeet":
             raise ValueError("a model of kind 'parakeet' does not translate")
         return self
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        return ("transcribe", "translate") if self.translations() else ("transcribe",)
+
+    @property
+    def chooses_pnc(self) -> bool:
+        """Whether clients may ask for text with or without punctuation and capitals."""
+        return self.kind == "canary" or (self.kind == "simulated" and bool(self.pivot_language))
+
+    def sources_of(self, target: str) -> tuple[str, ...]:
+        """What may be spoken where the text shall be in `target`; `target` itself among them."""
+        pairs = self.translations()
+        return tuple(code for code in self.languages if code == target or (code, target) in pairs)
 
     def translations(self) -> tuple[tuple[str, str], ...]:
         """The pairs (spoken, written) that the model translates."""
@@ -142,6 +191,9 @@ class ServerConfig(_Settings):
     models: tuple[ModelConfig, ...] = Field(min_length=1)
     default_model: str | None = None
     """Answers to OpenAI's names and to requests that name none; the first model if not set."""
+    default_translation_model: str | None = None
+    """The same for translations; if not set the default model where it translates, or the first
+    one that does."""
     limits: LimitsConfig = LimitsConfig()
     preprocessor: PreprocessorConfig = PreprocessorConfig()
     cors_origins: tuple[str, ...] = ()
@@ -159,6 +211,17 @@ class ServerConfig(_Settings):
                 seen.add(name)
         if self.default_model is not None and self.default_model not in seen:
             raise ValueError(f"default_model {self.default_model!r} is no served model")
+        translating = {
+            name
+            for model in self.models
+            if "translate" in model.tasks
+            for name in (model.name, *model.aliases)
+        }
+        if self.default_translation_model not in {None, *translating}:
+            raise ValueError(
+                f"default_translation_model {self.default_translation_model!r} is no served model "
+                "that translates"
+            )
         return self
 
 

@@ -5,7 +5,8 @@ SpeechError
 │   ├── InvalidOptionError       a value that nobody could honour
 │   ├── UnsupportedOptionError   a value that this model or server cannot honour
 │   ├── UnknownModelError
-│   └── UnsupportedLanguageError
+│   ├── UnsupportedLanguageError
+│   └── UnsupportedTranslationError
 ├── AudioError                   what arrived is no audio that can be transcribed
 │   ├── EmptyAudioError
 │   ├── UndecodableAudioError
@@ -35,6 +36,7 @@ class ErrorCode(StrEnum):
     UNSUPPORTED_OPTION = "unsupported_option"
     MODEL_NOT_FOUND = "model_not_found"
     UNSUPPORTED_LANGUAGE = "unsupported_language"
+    UNSUPPORTED_TRANSLATION = "unsupported_translation"
     EMPTY_AUDIO = "empty_audio"
     UNDECODABLE_AUDIO = "undecodable_audio"
     UNSUPPORTED_FORMAT = "unsupported_format"
@@ -111,6 +113,25 @@ class UnsupportedLanguageError(RequestError):
             f"{self.model} does not know the language {self.language!r}; "
             f"it knows: {', '.join(self.supported)}"
         )
+
+
+class UnsupportedTranslationError(RequestError):
+    code = ErrorCode.UNSUPPORTED_TRANSLATION
+    param = "target_language"
+
+    def __init__(
+        self, source: str | None, target: str, model: str, supported: tuple[tuple[str, str], ...]
+    ) -> None:
+        super().__init__(source, target, model, supported)
+        self.source = source
+        self.target = target
+        self.model = model
+        self.supported = supported
+
+    def __str__(self) -> str:
+        pairs = ", ".join(f"{source} to {target}" for source, target in self.supported)
+        origin = f"from {self.source!r} " if self.source else ""
+        return f"{self.model} does not translate {origin}to {self.target!r}; it translates: {pairs}"
 
 
 class AudioError(SpeechError):

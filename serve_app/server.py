@@ -60,11 +60,14 @@ def running(
     for name, value in _flags(path.with_name(FLAGS_FILE)).items():
         os.environ.setdefault(name, value)
     from serve_app import serve_config  # it brings Ray in, which reads the flags at its import
+    from serve_app.models.loader import licence_lines
 
     schema = serve_config.load(path)
     schema.http_options.host = host or schema.http_options.host
     schema.http_options.port = port or schema.http_options.port
     config = serve_config.server_config(schema)
+    for line in licence_lines(config.models):
+        tell(line)
     import ray
     from ray import serve
 

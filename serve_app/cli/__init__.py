@@ -13,6 +13,7 @@ examples:
   chorus serve configs/tiny.yaml             start a server on the embedded model
   chorus check configs/one_gpu.yaml          say what is wrong with a configuration
   chorus transcribe talk.mp3 --format srt    transcribe a file by a running server
+  chorus translate talk.mp3 --to de          the same in another language
   chorus models                              what that server has
   chorus eval manifest.jsonl                 how well and how fast it transcribes
 

@@ -19,7 +19,7 @@ from serve_app.cli.parsers import (
     natural,
 )
 from serve_app.cli.progress import Progress, in_parallel
-from serve_app.cli.scores import Score, aligned, summary_of, summary_table, worst
+from serve_app.cli.scores import Score, aligned, directions_table, summary_of, summary_table, worst
 from serve_app.cli.tables import print_table
 from serve_app.client import Client, ClientError, Transcription, UnreachableError
 from serve_app.wer import normalise
@@ -32,6 +32,7 @@ _EXAMPLES = """\
 
 a line of a manifest:
   {"audio_filepath": "clips/0001.flac", "text": "what is said in it"}
+  {"audio_filepath": "0002.wav", "source_lang": "en", "target_lang": "de", "text": "auf Deutsch"}
 """
 
 
@@ -51,10 +52,11 @@ def add(commands: Commands) -> None:
         help="measure word error rate and speed of a running server",
         description="Transcribe the recordings of MANIFEST by a running server, and print how\n"
         "many words were wrong and how fast the answers came. MANIFEST is JSON lines as NeMo has\n"
-        "them (`audio_filepath` or `file`, `text`, and `lang` if the model is to be told), or\n"
-        "one JSON list of the same; paths count from its folder. Texts are compared in lower\n"
-        "case and without punctuation. Errors are summed over all files. A file that fails\n"
-        "is reported and left out; the exit status is then 1.",
+        "them (`audio_filepath` or `file`, `text`, and `lang` or `source_lang` if the model is\n"
+        "to be told, `target_lang` if `text` is a translation, `pnc`), or one JSON list of the\n"
+        "same; paths count from its folder. Texts are compared in lower case and without\n"
+        "punctuation. Errors are summed over all files, and over those of each language and\n"
+        "direction. A file that fails is reported and left out; the exit status is then 1.",
         examples=_EXAMPLES,
     )
     parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="JSON lines or a JSON list")
@@ -117,9 +119,16 @@ def _transcribe_all(entries: Sequence[Entry], args: argparse.Namespace) -> list[
 
 
 def _transcribe(client: Client, entry: Entry, args: argparse.Namespace) -> _Outcome:
-    language = args.language or entry.language
     try:
-        return _Outcome(entry, client.transcribe(entry.path, model=args.model, language=language))
+        answer = client.transcribe(
+            entry.path,
+            model=args.model,
+            language=args.language or entry.language,
+            task="translate" if entry.target_language else None,
+            target_language=entry.target_language,
+            pnc=entry.pnc if args.pnc is None else args.pnc,
+        )
+        return _Outcome(entry, answer)
     except UnreachableError:
         raise
     except ClientError as error:
@@ -131,7 +140,7 @@ def _transcribe(client: Client, entry: Entry, args: argparse.Namespace) -> _Outc
 def _score(entry: Entry, answer: Transcription, *, as_written: bool) -> Score:
     texts = (entry.text, answer.text)
     reference, hypothesis = texts if as_written else map(normalise, texts)
-    return Score(entry.path, reference, hypothesis, answer)
+    return Score(entry.path, entry.direction, reference, hypothesis, answer)
 
 
 def _print(args: argparse.Namespace, scores: Sequence[Score], summary: dict[str, Any]) -> None:
@@ -146,5 +155,7 @@ def _print(args: argparse.Namespace, scores: Sequence[Score], summary: dict[str,
     print_table(
         summary_table(summary, f"{args.manifest.name}, {model}, {args.concurrency} at a time")
     )
+    if len({score.direction for score in scores}) > 1:
+        print_table(directions_table(summary["directions"]))
     if summary["simulated"]:
         print("note: these words are made up: the model is simulated", file=sys.stderr)

@@ -8,6 +8,9 @@ from typing import Any
 
 _AUDIO_KEYS = ("audio_filepath", "file", "audio")
 _LANGUAGE_KEYS = ("language", "lang", "source_lang")
+_TARGET_KEYS = ("target_language", "target_lang")
+_TRANSLATIONS = frozenset({"translate", "ast", "s2t", "s2t_translation"})
+_YES, _NO = frozenset({"yes", "true", "pnc", "1"}), frozenset({"no", "false", "nopnc", "0"})
 
 
 class ManifestError(Exception):
@@ -28,9 +31,19 @@ class Entry:
 
     path: Path
     text: str
-    """What is said in it."""
+    """What is said in it, or its translation."""
     language: str | None = None
-    """Where the manifest names it."""
+    """Of the speech, where the manifest names it."""
+    target_language: str | None = None
+    """Of `text`, where that is another."""
+    pnc: bool | None = None
+    """Whether `text` has punctuation and capitals, where the manifest says so."""
+
+    @property
+    def direction(self) -> str:
+        """`de`, `de → en`, or `any` where the manifest names no language."""
+        spoken = self.language or "any"
+        return f"{spoken} → {self.target_language}" if self.target_language else spoken
 
 
 def read_manifest(path: Path) -> list[Entry]:
@@ -82,7 +95,24 @@ def _entry(row: Any, place: str, folder: Path) -> Entry:
     path = folder / audio
     if not path.is_file():
         raise ManifestError(place, f"there is no file {path}")
-    return Entry(path, row["text"], _first(row, _LANGUAGE_KEYS))
+    return Entry(
+        path, row["text"], _first(row, _LANGUAGE_KEYS), _target(row), _pnc(row.get("pnc"), place)
+    )
+
+
+def _target(row: Mapping[str, Any]) -> str | None:
+    """The language to translate into; None for a transcript. NeMo's manifests name it always."""
+    language, target = _first(row, _LANGUAGE_KEYS), _first(row, _TARGET_KEYS)
+    if target is None and str(row.get("taskname")) in _TRANSLATIONS:
+        return "en"
+    return None if target == language else target
+
+
+def _pnc(value: Any, place: str) -> bool | None:
+    said = "" if value is None else str(value).lower()
+    if said and said not in _YES | _NO:
+        raise ManifestError(place, f"`pnc` is {said!r}, neither yes nor no")
+    return said in _YES if said else None
 
 
 def _first(row: Mapping[str, Any], keys: Sequence[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rich.table import Table
@@ -24,8 +24,9 @@ def add(commands: Commands) -> None:
         "models",
         help="list the models of a running server",
         description="List the models of a running server: the names that --model takes, the\n"
-        "languages, the device that each runs on and the licence of its weights. A model is\n"
-        "`loading` until a replica of it can answer.",
+        "languages, what it translates, the device that it runs on and the licence of its\n"
+        "weights, with the attributions that licences ask for. A model is `loading` until a\n"
+        "replica of it can answer.",
         examples=_EXAMPLES,
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -40,11 +41,16 @@ def _run(args: argparse.Namespace) -> int:
         print(json.dumps([asdict(model) for model in models], indent=2, ensure_ascii=False))
         return 0
     print_table(_table(models))
+    for model in models:
+        if model.attribution:
+            forbidden = " – NOT FOR COMMERCIAL USE" if model.non_commercial else ""
+            print(f"{model.name}: {model.attribution}{forbidden}")
     return 0
 
 
 def _table(models: Sequence[ModelDescription]) -> Table:
-    table = Table("name", "aliases", "kind", "languages", "tasks", "device", "licence", "simulated")
+    titles = ("name", "aliases", "kind", "languages", "tasks", "translates", "device", "licence")
+    table = Table(*titles, "simulated")
     for model in models:
         cells = (
             model.name,
@@ -52,9 +58,25 @@ def _table(models: Sequence[ModelDescription]) -> Table:
             model.kind,
             " ".join(model.languages) or "–",
             ", ".join(model.tasks) or "–",
+            _directions(model.translations) or "–",
             (model.device or "–") if model.ready else "loading",
             model.licence or "–",
             "yes" if model.simulated else "no",
         )
         table.add_row(*map(Text, cells))
     return table
+
+
+def _directions(translations: Mapping[str, Sequence[str]]) -> str:
+    """`en ↔ de fr` where both ways are there, `en → de` where one is."""
+    shown: list[str] = []
+    told: set[tuple[str, str]] = set()
+    # What is translated into most languages first, so that the others are told with it.
+    for spoken in sorted(translations, key=lambda code: -len(translations[code])):
+        targets = [code for code in translations[spoken] if (spoken, code) not in told]
+        both = [code for code in targets if spoken in translations.get(code, ())]
+        told |= {(code, spoken) for code in both}
+        for arrow, codes in (("↔", both), ("→", [c for c in targets if c not in both])):
+            if codes:
+                shown.append(f"{spoken} {arrow} {' '.join(codes)}")
+    return ", ".join(shown)

@@ -63,6 +63,11 @@ def add_recording_options(parser: argparse.ArgumentParser, *, default_concurrenc
         help="what is spoken: en, de-DE, German, auto (default: the model finds out)",
     )
     parser.add_argument(
+        "--pnc",
+        action=argparse.BooleanOptionalAction,
+        help="text with punctuation and capitals, or without; of models that have the choice",
+    )
+    parser.add_argument(
         "--concurrency",
         type=positive_int,
         default=default_concurrency,

@@ -20,6 +20,8 @@ class Score:
     """One recording that was answered. Texts are as they were compared."""
 
     path: Path
+    direction: str
+    """The language, or the two of a translation."""
     reference: str
     hypothesis: str
     answer: Transcription
@@ -35,6 +37,7 @@ class Score:
         """For JSON; a rate that is infinite is null there."""
         return {
             "file": str(self.path),
+            "direction": self.direction,
             "reference": self.reference,
             "hypothesis": self.hypothesis,
             "num_words": self.words.num_reference,
@@ -72,7 +75,46 @@ def summary_of(scores: Sequence[Score], *, num_failed: int, wall_s: float) -> di
         "latency_p50_s": quantile(latencies_s, 0.5),
         "latency_p95_s": quantile(latencies_s, 0.95),
         "simulated": any(score.answer.simulated for score in scores),
+        "directions": directions_of(scores),
     }
+
+
+def directions_of(scores: Sequence[Score]) -> dict[str, dict[str, Any]]:
+    """The errors of each language and of each direction of translation, summed over its files."""
+    found: dict[str, list[Score]] = {}
+    for score in scores:
+        found.setdefault(score.direction, []).append(score)
+    # Languages first, then translations, each in alphabetical order.
+    names = sorted(found, key=lambda direction: ("→" in direction, direction))
+    return {name: _errors_of(found[name]) for name in names}
+
+
+def _errors_of(scores: Sequence[Score]) -> dict[str, Any]:
+    words = sum((score.words for score in scores), Errors())
+    return {
+        "num_files": len(scores),
+        "num_words": words.num_reference,
+        "wer": finite(words.rate),
+        "cer": finite(sum((score.characters for score in scores), Errors()).rate),
+        "num_exact": sum(score.words.total == 0 for score in scores),
+    }
+
+
+def directions_table(directions: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A row for each language and direction."""
+    table = Table("language")
+    for title in ("files", "words", "word errors", "character errors", "without error"):
+        table.add_column(title, justify="right")
+    for name, errors in directions.items():
+        table.add_row(
+            Text(name),
+            f"{errors['num_files']:,}",
+            f"{errors['num_words']:,}",
+            _percent(errors["wer"]),
+            _percent(errors["cer"]),
+            f"{errors['num_exact']:,}",
+        )
+    return table
 
 
 def summary_table(summary: Mapping[str, Any], title: str) -> Table:

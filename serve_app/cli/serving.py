@@ -83,13 +83,17 @@ def _serve(args: argparse.Namespace) -> int:
 
 def _serve_in_background(args: argparse.Namespace) -> None:
     from serve_app import background, serve_config
+    from serve_app.models.loader import licence_lines
 
-    listening = serve_config.load(args.config).http_options
+    schema = serve_config.load(args.config)
+    listening = schema.http_options
     host = args.host or listening.host
     port = args.port or listening.port
     reachable = "127.0.0.1" if host == "0.0.0.0" else host
     address = f"http://{reachable}:{port}"
     print(f"starting a server on {address}", flush=True)
+    for line in licence_lines(serve_config.server_config(schema).models):
+        print(line, flush=True)
     started = background.start(args.config, address, ["--host", host, "--port", str(port)])
     print(f"chorus is ready on {address}" if started else f"a server is already on {address}")
 

@@ -1,4 +1,4 @@
-"""`chorus transcribe`: files in, their transcripts out, by a running server."""
+"""`chorus transcribe` and `translate`: files in, their texts out, by a running server."""
 
 import argparse
 import json
@@ -35,7 +35,14 @@ _EXAMPLES = """\
   chorus transcribe talk.mp3 --format srt > talk.srt
   chorus transcribe *.flac --format vtt --output subtitles/ --concurrency 16
   chorus transcribe call.wav --model parakeet --language en --timings
+  chorus transcribe rede.wav --task translate --target-language en
   chorus transcribe *.wav --format json | jq -r '.file + ": " + .text'
+"""
+
+_TRANSLATE_EXAMPLES = """\
+  chorus translate rede.mp3                      into English
+  chorus translate talk.mp3 --to de --format srt > talk.de.srt
+  chorus translate *.flac --language fr --to en --output english/
 """
 
 
@@ -49,6 +56,11 @@ class _Outcome:
 
 
 def add(commands: Commands) -> None:
+    _add_transcribe(commands)
+    _add_translate(commands)
+
+
+def _add_transcribe(commands: Commands) -> None:
     parser = add_command(
         commands,
         "transcribe",
@@ -59,6 +71,39 @@ def add(commands: Commands) -> None:
         "on stderr and the others go on; the exit status is then 1.",
         examples=_EXAMPLES,
     )
+    parser.add_argument(
+        "--task",
+        choices=["transcribe", "translate"],
+        help="text in the language that is spoken, or a translation (default: transcribe)",
+    )
+    parser.add_argument(
+        "--target-language",
+        metavar="CODE",
+        help="of a translation: de, fr-CA, Spanish (default: English)",
+    )
+    _add_rest(parser)
+
+
+def _add_translate(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "translate",
+        help="translate what is spoken in files by a running server",
+        description="`chorus transcribe --task translate`: the texts are in another language than\n"
+        "the speech. `chorus models` shows which model translates what.",
+        examples=_TRANSLATE_EXAMPLES,
+    )
+    parser.add_argument(
+        "--to",
+        dest="target_language",
+        metavar="CODE",
+        help="the language of the text: de, fr-CA, Spanish (default: English)",
+    )
+    parser.set_defaults(task="translate")
+    _add_rest(parser)
+
+
+def _add_rest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording")
     add_recording_options(parser, default_concurrency=4)
     parser.add_argument(
@@ -87,7 +132,7 @@ def add(commands: Commands) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     if args.output is not None and (problem := _prepare_output(args)):
-        print(f"chorus transcribe: {problem}", file=sys.stderr)
+        print(f"chorus {args.command}: {problem}", file=sys.stderr)
         return 2
     outcomes = []
     with connect(args) as client, Progress(len(args.files), quiet=args.quiet) as progress:
@@ -100,7 +145,7 @@ def _run(args: argparse.Namespace) -> int:
         ):
             outcomes.append(outcome)
             if outcome.answer is None:
-                progress.complaint(f"chorus transcribe: {outcome.path}: {outcome.problem}")
+                progress.complaint(f"chorus {args.command}: {outcome.path}: {outcome.problem}")
             elif args.output is None:
                 progress.result(_shown(outcome.answer, outcome.path, args))
             else:
@@ -118,6 +163,9 @@ def _transcribe(client: Client, path: Path, args: argparse.Namespace) -> _Outcom
             path,
             model=args.model,
             language=args.language,
+            task=args.task,
+            target_language=args.target_language,
+            pnc=args.pnc,
             # The text alone would not tell how long the recording is.
             response_format="json" if args.format == "text" else args.format,
         )

@@ -6,7 +6,7 @@
 `http` speaks, `answers` understands, `errors` says what can go wrong.
 """
 
-from serve_app.client.answers import Format, ModelDescription, Transcription
+from serve_app.client.answers import Format, ModelDescription, Task, Transcription
 from serve_app.client.errors import (
     AnswerTimeoutError,
     ClientError,
@@ -25,6 +25,7 @@ __all__ = [
     "Format",
     "ModelDescription",
     "ServerError",
+    "Task",
     "Transcription",
     "UnreachableError",
 ]

@@ -1,7 +1,7 @@
 """A response of the server in, what it says out."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -10,6 +10,7 @@ import httpx
 from serve_app.client.errors import ServerError
 
 Format: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json"]
+Task: TypeAlias = Literal["transcribe", "translate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,14 @@ class ModelDescription:
     tasks: tuple[str, ...]
     ready: bool
     device: str | None
-    """None until the model is loaded; so is `licence`, which may stay so."""
+    """None until the model is loaded."""
     licence: str | None
     simulated: bool
+    translations: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Language spoken → languages that it is translated into."""
+    attribution: str | None = None
+    """What the licence wants users to be shown."""
+    non_commercial: bool = False
 
 
 def stages_s(server_timing: str) -> dict[str, float]:
@@ -104,4 +110,7 @@ def model_of(entry: Mapping[str, Any]) -> ModelDescription:
         device=entry.get("device"),
         licence=entry.get("licence"),
         simulated=bool(entry.get("simulated")),
+        translations=entry.get("translations") or {},
+        attribution=entry.get("attribution"),
+        non_commercial=bool(entry.get("non_commercial")),
     )

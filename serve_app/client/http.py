@@ -13,6 +13,7 @@ import httpx
 from serve_app.client.answers import (
     Format,
     ModelDescription,
+    Task,
     Transcription,
     deltas,
     json_object,
@@ -83,10 +84,16 @@ class Client:
         *,
         model: str | None = None,
         language: str | None = None,
+        task: Task | None = None,
+        target_language: str | None = None,
+        pnc: bool | None = None,
         response_format: Format = "json",
         timestamp_granularities: Sequence[Literal["segment", "word"]] = (),
     ) -> Transcription:
-        """The transcript of one recording; without `model`, by the server's default.
+        """The transcript of one recording, or its translation; by default in English.
+
+        Without `model` it is the server's default for that task. `pnc` asks for punctuation and
+        capitals, or for none, of a model that has the choice.
 
         Raises:
             ClientError: see `serve_app.client.errors`.
@@ -95,6 +102,9 @@ class Client:
         form = {
             "model": model,
             "language": language,
+            "task": task,
+            "target_language": target_language,
+            "pnc": None if pnc is None else str(pnc).lower(),
             "response_format": response_format,
             "timestamp_granularities[]": list(timestamp_granularities),
         }

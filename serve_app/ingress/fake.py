@@ -34,6 +34,7 @@ class ScriptedBackend:
     script: Sequence[Step] = ()
     duration_s: float = 2.0
     language: str | None = "en"
+    """What is spoken, where the request does not name it."""
     stage_times: StageTimes = field(default_factory=StageTimes)
     infos: Sequence[ModelInfo] = ()
     is_ready: bool = True
@@ -74,8 +75,14 @@ class ScriptedBackend:
         yield self._transcript(segments, request)
 
     def _transcript(self, segments: Sequence[Segment], request: TranscriptionRequest) -> Transcript:
+        spoken = request.options.language or self.language
         return Transcript(
-            tuple(segments), self.duration_s, request.model, self.language, self.stage_times
+            segments=tuple(segments),
+            duration_s=self.duration_s,
+            model=request.model,
+            language=request.options.target_language or spoken,
+            spoken_language=spoken,
+            stage_times=self.stage_times,
         )
 
     async def models(self) -> list[ModelInfo]:

@@ -5,12 +5,13 @@ Torch and NeMo are imported here and below only when a kind needs them.
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
+from serve_app.catalogue import is_non_commercial
 from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
 from serve_app.models.protocols import RecognitionOptions, RecognitionRequest, Recognizer
@@ -27,6 +28,8 @@ def load_recognizer(config: ModelConfig) -> Recognizer:
     Raises:
         ConfigError: the checkpoint is missing, is not what its sha256 says, or is of another kind.
     """
+    for line in licence_lines([config]):
+        logger.warning(line)
     if config.kind == "simulated":
         from serve_app.models.simulated import SimulatedRecognizer
 
@@ -39,6 +42,15 @@ def load_recognizer(config: ModelConfig) -> Recognizer:
     recognizer = kind(restore(config), config)
     warm_up(recognizer, (1.0, config.max_chunk_s))
     return recognizer
+
+
+def licence_lines(models: Iterable[ModelConfig]) -> Iterator[str]:
+    """What an operator must read at start-up: whose weights these are, and what they forbid."""
+    for model in models:
+        if model.attribution or model.licence:
+            yield f"{model.name}: {model.attribution or model.licence}"
+        if is_non_commercial(model.licence):
+            yield f"WARNING: {model.licence} forbids all COMMERCIAL use of {model.name}"
 
 
 def checkpoint_path(config: ModelConfig) -> Path | None:

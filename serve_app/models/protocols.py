@@ -55,11 +55,9 @@ class ModelInfo:
     kind: str
     languages: tuple[str, ...]
     """ISO 639-1 codes that it recognises; empty means that the checkpoint does not say."""
-    tasks: tuple[str, ...] = ("transcribe",)
     word_times: bool = True
+    """Of transcripts; translations have none."""
     device: str = "cpu"
-    licence: str | None = None
-    attribution: str | None = None
     simulated: bool = False
 
 

@@ -1,15 +1,18 @@
 """An engine that costs what a GPU would, and knows no speech.
 
 It sleeps by a cost curve and uses no CPU, so that everything around a model can be measured where
-there is none. Its words are a function of the samples alone, so that two answers can be compared.
+there is none. Its words are a function of the samples and of the language that they shall be in, so
+that two answers can be compared. With a `pivot_language` it answers as a model that translates.
 """
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
 from serve_app.config import ModelConfig
 from serve_app.models.protocols import ModelInfo, RecognitionRequest
 from serve_app.transcript.types import Hypothesis, Word
@@ -29,24 +32,44 @@ class SimulatedRecognizer:
             device="simulated",
             simulated=True,
         )
-        self._cost = config.simulated
+        self._config = config
 
     def prepare(self, requests: Sequence[RecognitionRequest]) -> object:
         return tuple(requests)
 
     def recognize(self, prepared: object) -> list[Hypothesis]:
         assert isinstance(prepared, tuple)
+        cost = self._config.simulated
         padded_s = max(request.chunk.duration_s for request in prepared) * len(prepared)
-        time.sleep(self._cost.fixed_s + self._cost.per_audio_s * padded_s)
-        return [_words_of(request) for request in prepared]
+        time.sleep(cost.fixed_s + cost.per_audio_s * padded_s)
+        return [self._hypothesis(request) for request in prepared]
+
+    def _hypothesis(self, request: RecognitionRequest) -> Hypothesis:
+        options = request.options
+        spoken = options.language or self._heard(request)
+        written = options.target_language or spoken
+        words = list(_words_of(request.chunk.samples(), "" if written == spoken else written))
+        if self._config.chooses_pnc and options.pnc and words:
+            words[0] = replace(words[0], text=words[0].text.capitalize())
+            words[-1] = replace(words[-1], text=f"{words[-1].text}.")
+        return Hypothesis(
+            " ".join(word.text for word in words),
+            tuple(words) if written == spoken else None,
+            language=written,
+            spoken_language=spoken,
+        )
+
+    def _heard(self, request: RecognitionRequest) -> str:
+        """Some language of those that may be spoken, by the samples."""
+        target = request.options.target_language
+        possible = self._config.sources_of(target) if target else self._config.languages
+        return possible[zlib.crc32(request.chunk.pcm) % len(possible)]
 
 
-def _words_of(request: RecognitionRequest) -> Hypothesis:
-    samples = request.chunk.samples()
-    words = []
+def _words_of(samples: Pcm, language: str) -> Iterator[Word]:
     for index in range(0, len(samples), _WORD_SAMPLES):
         piece = samples[index : index + _WORD_SAMPLES]
         if np.any(piece):
-            text = _VOCABULARY[zlib.crc32(piece.tobytes()) % len(_VOCABULARY)]
-            words.append(Word(text, index / 16_000, (index + len(piece)) / 16_000))
-    return Hypothesis(" ".join(word.text for word in words), tuple(words))
+            place = zlib.crc32(piece.tobytes(), zlib.crc32(language.encode()))
+            text = _VOCABULARY[place % len(_VOCABULARY)]
+            yield Word(text, index / SAMPLE_RATE_HZ, (index + len(piece)) / SAMPLE_RATE_HZ)

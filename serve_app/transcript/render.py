@@ -26,27 +26,43 @@ def text(transcript: Transcript) -> str:
 
 
 def openai_json(transcript: Transcript, *, logprobs: bool = False) -> dict[str, Json]:
-    """OpenAI's `json` format; `languages` only where the language is known."""
-    body: dict[str, Json] = {"text": transcript.text, "usage": duration_usage(transcript)}
-    if transcript.language is not None:
-        body["languages"] = [{"code": transcript.language}]
+    """OpenAI's `json` format, and what `languages_of` says."""
+    body: dict[str, Json] = {
+        "text": transcript.text,
+        "usage": duration_usage(transcript),
+        **languages_of(transcript),
+    }
     if logprobs:
         body["logprobs"] = token_logprobs(tokens_of(transcript.segments) or ())
     return body
 
 
+def languages_of(transcript: Transcript) -> dict[str, Json]:
+    """`languages` of the text, as OpenAI has them, and our `spoken_language`; where known."""
+    body: dict[str, Json] = {}
+    if transcript.language is not None:
+        body["languages"] = [{"code": transcript.language}]
+    if transcript.spoken_language is not None:
+        body["spoken_language"] = transcript.spoken_language
+    return body
+
+
 def openai_verbose_json(
-    transcript: Transcript, *, granularities: Collection[str] = ("segment",)
+    transcript: Transcript,
+    *,
+    task: str = "transcribe",
+    granularities: Collection[str] = ("segment",),
 ) -> dict[str, Json]:
     """OpenAI's `verbose_json` format, with `segments` and `words` as far as asked for.
 
-    `language` is its English name in lower case, as OpenAI gives it, or null where unknown. `words`
-    is null where the model gives no word times.
+    `language` is that of the text, its English name in lower case, as OpenAI gives it, or null
+    where unknown; `spoken_language` is a code. `words` is null where the model gives no word times.
     """
     language = transcript.language
     body: dict[str, Json] = {
-        "task": "transcribe",
+        "task": task,
         "language": None if language is None else name_of(language).lower(),
+        "spoken_language": transcript.spoken_language,
         "duration": _seconds(transcript.duration_s),
         "text": transcript.text,
         "usage": duration_usage(transcript),
@@ -97,6 +113,8 @@ def plain_json(transcript: Transcript, *, segments: bool = True) -> dict[str, Js
             }
             for segment in shown
         ],
+        "language": transcript.language,
+        "spoken_language": transcript.spoken_language,
     }
 
 

@@ -25,6 +25,8 @@ CONFIG = {
             "checkpoint": "tiny.nemo",
             "aliases": ("parakeet", "tiny"),
             "languages": ("en", "de"),
+            "licence": "CC-BY-4.0",
+            "attribution": "parakeet-tiny by us",
         },
         {"name": "pretender", "kind": "simulated", "languages": ("en", "fr")},
     )
@@ -57,7 +59,15 @@ class SpokenBackend(ScriptedBackend):
             segments.append(Segment(text, start_s, start_s + 2.0, words, tokens=()))
             yield segments[-1]
         times = StageTimes(decode_s=0.001, queue_s=0.002, model_s=0.003)
-        yield Transcript(tuple(segments), 2.0 * len(segments), request.model, "en", times)
+        spoken = request.options.language or "en"
+        yield Transcript(
+            segments=tuple(segments),
+            duration_s=2.0 * len(segments),
+            model=request.model,
+            language=request.options.target_language or spoken,
+            spoken_language=spoken,
+            stage_times=times,
+        )
 
 
 class _Server(uvicorn.Server):
@@ -83,7 +93,7 @@ def running_site() -> Iterator[Site]:
     listener = socket.create_server(("127.0.0.1", 0))
     backend = SpokenBackend(
         infos=(
-            ModelInfo("parakeet-tiny", "parakeet", ("en", "de"), licence="CC-BY-4.0"),
+            ModelInfo("parakeet-tiny", "parakeet", ("en", "de")),
             ModelInfo("pretender", "simulated", ("en", "fr"), device="simulated", simulated=True),
         )
     )

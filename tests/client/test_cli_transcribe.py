@@ -211,6 +211,7 @@ def test_models_are_a_table_of_all_that_a_user_chooses_by(capsys):
         "kind",
         "languages",
         "tasks",
+        "translates",
         "device",
         "licence",
         "simulated",
@@ -223,12 +224,14 @@ def test_models_are_a_table_of_all_that_a_user_chooses_by(capsys):
             "parakeet",
             "en de",
             "transcribe",
+            "–",
             "cpu",
             "CC-BY-4.0",
             "no",
         ],
-        ["pretender", "–", "simulated", "en fr", "transcribe", "simulated", "–", "yes"],
+        ["pretender", "–", "simulated", "en fr", "transcribe", "–", "simulated", "–", "yes"],
     ]
+    assert lines[-1] == "parakeet-tiny: parakeet-tiny by us"
 
 
 def test_models_as_json_are_for_scripts(capsys):
@@ -239,7 +242,9 @@ def test_models_as_json_are_for_scripts(capsys):
     ]
 
 
-@pytest.mark.parametrize("command", ["serve", "stop", "check", "transcribe", "models", "eval"])
+@pytest.mark.parametrize(
+    "command", ["serve", "stop", "check", "transcribe", "translate", "models", "eval"]
+)
 def test_the_help_of_each_command_has_examples(command, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])

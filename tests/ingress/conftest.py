@@ -22,6 +22,8 @@ MODELS = (
         "checkpoint": "tiny.nemo",
         "aliases": ("parakeet",),
         "languages": ("en", "de"),
+        "licence": "CC0",
+        "attribution": "us",
     },
     {"name": "pretender", "kind": "simulated", "languages": ("en", "fr")},
 )

@@ -6,7 +6,7 @@ import pytest
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
 from serve_app.ingress.fake import ScriptedBackend
-from serve_app.ingress.wires import openai_form
+from serve_app.ingress.wires import openai_form, plain
 
 HEAVY = ("torch", "nemo", "av", "soundfile", "soxr", "ray", "scipy", "serve_app.audio.decode")
 
@@ -74,7 +74,12 @@ async def test_the_documentation_describes_the_forms_as_they_are_read(open_serve
     assert (await site.http.get("/docs")).status_code == 200
     assert (await site.http.get("/redoc")).status_code == 200
     schema = (await site.http.get("/openapi.json")).json()
-    for path, fields in (("/v1/audio/transcriptions", len(openai_form.FIELDS)), ("/transcribe", 5)):
+    openai = len(openai_form.FIELDS)
+    for path, fields in (
+        ("/v1/audio/transcriptions", openai),
+        ("/v1/audio/translations", openai),
+        ("/transcribe", len(plain.FIELDS)),
+    ):
         body = schema["paths"][path]["post"]["requestBody"]
         form = body["content"]["multipart/form-data"]["schema"]
         assert form["required"] == ["file"]

@@ -9,9 +9,7 @@ from serve_app.transcript.types import Segment, StageTimes
 pytestmark = pytest.mark.asyncio
 
 SEGMENTS = (Segment("One.", 0.0, 1.0), Segment("Two.", 1.0, 2.0))
-TINY = ModelInfo(
-    "parakeet-tiny", "parakeet", ("en", "de"), device="cpu", licence="CC0", attribution="us"
-)
+TINY = ModelInfo("parakeet-tiny", "parakeet", ("en", "de"), device="cpu")
 
 
 async def test_a_recording_comes_back_as_text_and_segments(open_server) -> None:
@@ -28,6 +26,8 @@ async def test_a_recording_comes_back_as_text_and_segments(open_server) -> None:
             {"start": 1.0, "end": 2.0, "text": "Two."},
         ],
         "filename": "a.wav",
+        "language": "en",
+        "spoken_language": "en",
     }
     assert response.headers["server-timing"].startswith("decode;dur=100.0")
     (call,) = backend.calls
@@ -74,7 +74,10 @@ async def test_the_front_page_tells_where_to_go(open_server) -> None:
 async def test_languages_are_those_of_all_models_by_name(open_server) -> None:
     site = await open_server()
     body = (await site.http.get("/api/languages")).json()
-    assert body == {"languages": {"de": "German", "en": "English", "fr": "French"}}
+    assert body == {
+        "languages": {"de": "German", "en": "English", "fr": "French"},
+        "translations": {},
+    }
 
 
 async def test_health_tells_of_the_default_model(open_server) -> None:
@@ -85,6 +88,10 @@ async def test_health_tells_of_the_default_model(open_server) -> None:
         "model_name": "parakeet-tiny",
         "device": "cpu",
         "languages": ["en", "de"],
+        "licence": "CC0",
+        "attribution": "us",
+        "tasks": ["transcribe"],
+        "translation_model": None,
     }
     site = await open_server(ScriptedBackend(), default_model="pretender")
     assert (await site.http.get("/health")).json() == {
@@ -93,6 +100,10 @@ async def test_health_tells_of_the_default_model(open_server) -> None:
         "model_name": "pretender",
         "device": None,
         "languages": ["en", "fr"],
+        "licence": None,
+        "attribution": None,
+        "tasks": ["transcribe"],
+        "translation_model": None,
         "simulated": True,
     }
 
@@ -129,10 +140,12 @@ async def test_the_sdk_lists_the_models_and_what_they_can(open_server) -> None:
         "aliases": ["parakeet"],
         "languages": ["en", "de"],
         "tasks": ["transcribe"],
+        "translations": {},
         "word_times": True,
         "device": "cpu",
         "licence": "CC0",
         "attribution": "us",
+        "non_commercial": False,
         "simulated": False,
     }
     assert (pretender.id, pretender.ready, pretender.simulated) == ("pretender", False, True)

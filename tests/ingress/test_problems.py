@@ -12,6 +12,11 @@ ERRORS: list[tuple[SpeechError, int, str]] = [
     (errors.UnsupportedOptionError("task", "no"), 400, "invalid_request_error"),
     (errors.UnknownModelError("x", ("y",)), 404, "invalid_request_error"),
     (errors.UnsupportedLanguageError("xx", "y", ("en",)), 400, "invalid_request_error"),
+    (
+        errors.UnsupportedTranslationError("de", "fr", "y", (("en", "de"),)),
+        400,
+        "invalid_request_error",
+    ),
     (errors.EmptyAudioError(), 400, "invalid_request_error"),
     (errors.UndecodableAudioError("noise"), 400, "invalid_request_error"),
     (errors.UnsupportedFormatError("text", ("wav",)), 415, "invalid_request_error"),

@@ -39,7 +39,8 @@ def test_logprobs_carry_bytes_and_no_infinity() -> None:
 
 def test_verbose_json_has_every_field_of_a_segment() -> None:
     body = render.openai_verbose_json(TRANSCRIPT, granularities={"segment", "word"})
-    assert set(body) == {"task", "language", "duration", "text", "usage", "segments", "words"}
+    names = "task language spoken_language duration text usage segments words"
+    assert set(body) == set(names.split())
     assert (body["task"], body["language"], body["duration"]) == ("transcribe", "english", 3.25)
     first, second = json.loads(json.dumps(body["segments"]))
     assert first == {
@@ -86,5 +87,7 @@ def test_plain_json_may_leave_the_segments_out() -> None:
             {"start": 0.08, "end": 0.8, "text": "Zero one."},
             {"start": 2.0, "end": 2.4, "text": "Two."},
         ],
+        "language": "en",
+        "spoken_language": None,
     }
     assert render.plain_json(TRANSCRIPT, segments=False)["segments"] == []

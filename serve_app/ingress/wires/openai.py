@@ -1,4 +1,4 @@
-"""OpenAI's audio API: `/v1/audio/transcriptions` and `/v1/models`, as its SDK speaks them."""
+"""OpenAI's audio API: transcriptions, translations and `/v1/models`, as its SDK speaks them."""
 
 import math
 import time
@@ -10,11 +10,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from serve_app.config import ModelConfig, ServerConfig
+from serve_app.catalogue import is_non_commercial
+from serve_app.config import ModelConfig, ServerConfig, Task
 from serve_app.errors import UnsupportedOptionError
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.forms import Form, read_form
-from serve_app.ingress.served import ServedModels
+from serve_app.ingress.served import ServedModels, targets_of
 from serve_app.ingress.status import models_by_name
 from serve_app.ingress.wires.answers import (
     PROBLEMS,
@@ -49,16 +50,25 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         openapi_extra=form_schema(FIELDS),
     )
     async def transcriptions(http: Request) -> Response:
+        return await answer(http, "transcribe")
+
+    @routes.post(
+        "/audio/translations",
+        summary="Translate a recording",
+        response_class=Response,
+        responses=_ANSWERS | PROBLEMS,
+        openapi_extra=form_schema(FIELDS),
+    )
+    async def translations(http: Request) -> Response:
+        return await answer(http, "translate")
+
+    async def answer(http: Request, endpoint: Task) -> Response:
         form = await read_form(http, known_fields=NAMES, **limited(config.limits))
-        wanted = wanted_of(form, served, config.limits)
+        wanted = wanted_of(form, served, config.limits, endpoint)
         if wanted.stream:
             return _stream(backend, form, wanted)
         transcript = await transcribe(http, backend, form.upload, wanted.request)
         return _answer(transcript, wanted)
-
-    @routes.post("/audio/translations", summary="Not in this version", responses=PROBLEMS)
-    async def translations() -> Response:
-        raise UnsupportedOptionError("model", "no served model translates")
 
     @routes.get("/models", summary="The served models")
     async def models() -> dict[str, Any]:
@@ -98,7 +108,9 @@ def _answer(transcript: Transcript, wanted: Wanted) -> Response:
         case "vtt":
             return Response(subtitles.vtt(transcript), headers=headers, media_type="text/vtt")
         case "verbose_json":
-            body = render.openai_verbose_json(transcript, granularities=wanted.granularities)
+            body = render.openai_verbose_json(
+                transcript, task=wanted.task, granularities=wanted.granularities
+            )
         case _:
             body = render.openai_json(transcript, logprobs=wanted.logprobs)
     return JSONResponse({**body, **simulated_of(wanted.model)}, headers=headers)
@@ -160,11 +172,9 @@ def _done(transcript: Transcript, said: str, wanted: Wanted) -> dict[str, Json]:
             "input_token_details": {"audio_tokens": num_input, "text_tokens": 0},
         },
     }
-    if transcript.language is not None:
-        body["languages"] = [{"code": transcript.language}]
     if wanted.logprobs:
         body["logprobs"] = render.token_logprobs(tokens or ())
-    return {**body, **simulated_of(wanted.model)}
+    return {**body, **render.languages_of(transcript), **simulated_of(wanted.model)}
 
 
 @asynccontextmanager
@@ -189,10 +199,12 @@ def _describe(model: ModelConfig, info: ModelInfo | None, created: int) -> dict[
         "kind": model.kind,
         "aliases": list(model.aliases),
         "languages": list(model.languages),
-        "tasks": list(info.tasks) if info else ["transcribe"],
+        "tasks": list(model.tasks),
+        "translations": targets_of(model.translations()),
         "word_times": info.word_times if info else None,
         "device": info.device if info else None,
-        "licence": info.licence if info else None,
-        "attribution": info.attribution if info else None,
+        "licence": model.licence,
+        "attribution": model.attribution,
+        "non_commercial": is_non_commercial(model.licence),
         "simulated": model.kind == "simulated",
     }

@@ -1,4 +1,4 @@
-"""The form of OpenAI's transcription endpoint, in; what is wanted of the server, out.
+"""The form of OpenAI's audio endpoints, in; what is wanted of the server, out.
 
 What cannot be honoured is refused by name: a client that asked for something must not believe
 that it got it.
@@ -8,22 +8,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from serve_app.config import LimitsConfig, ModelConfig
+from serve_app.config import LimitsConfig, ModelConfig, Task
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import Form, shown
-from serve_app.ingress.served import ServedModels, language_of
+from serve_app.ingress.served import ServedModels
+from serve_app.ingress.wires import tasks
 from serve_app.ingress.wires.answers import Schema, channel_of, names_of
-from serve_app.models.protocols import RecognitionOptions
 from serve_app.pipelines.transcription import TranscriptionRequest
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 _STREAMED_FORMATS = ("json", "text")
 _GRANULARITIES = ("segment", "word")
-_TRANSCRIBE = ("transcribe", "asr")
-_TRANSLATE = ("translate", "ast", "s2t")
-
 _NO_SPEAKERS = "no diarisation model is configured"
-_NO_TRANSLATION = "no served model translates"
 
 _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -34,13 +30,13 @@ FIELDS: Mapping[str, Schema] = {
         **_TEXT,
         "description": "A served name, an alias, or one of OpenAI's names, which mean the default.",
     },
-    "language": {**_TEXT, "description": "ISO 639-1, BCP-47 or English name; `auto` to find out."},
+    **tasks.FIELDS,
     "languages[]": {**_TEXTS, "maxItems": 1, "description": "As `language`; one at most."},
     "response_format": {"type": "string", "enum": list(FORMATS), "default": "json"},
     "timestamp_granularities[]": {
         "type": "array",
         "items": {"type": "string", "enum": list(_GRANULARITIES)},
-        "description": "With `verbose_json` only.",
+        "description": "With `verbose_json` only; a translation has no `word`.",
     },
     "include[]": {
         "type": "array",
@@ -48,13 +44,10 @@ FIELDS: Mapping[str, Schema] = {
         "description": "With `json` only.",
     },
     "stream": {"type": "boolean", "default": False, "description": "Answer by server-sent events."},
-    "task": {"type": "string", "enum": list(_TRANSCRIBE), "default": "transcribe"},
-    "target_language": {**_TEXT, "description": "Only the language that is spoken."},
     "channel": {**_TEXT, "default": "mix", "description": "`mix`, or a channel's number from 0."},
     "temperature": {"type": "number", "enum": [0], "description": "Decoding is greedy: only 0."},
     "chunking_strategy": {"type": "string", "enum": ["auto"]},
     "prompt": {**_TEXT, "maxLength": 0, "description": "No served model takes one."},
-    "pnc": {"type": "boolean", "description": "No served model can switch it."},
     "hotwords": {**_TEXT, "description": "No served model takes any."},
     "keywords[]": {**_TEXTS, "maxItems": 0, "description": "No served model takes any."},
     "known_speaker_names[]": {**_TEXTS, "maxItems": 0, "description": _NO_SPEAKERS},
@@ -70,6 +63,7 @@ class Wanted:
     """What one client wants to have."""
 
     model: ModelConfig
+    task: Task
     request: TranscriptionRequest
     format: str
     granularities: frozenset[str]
@@ -77,31 +71,32 @@ class Wanted:
     stream: bool
 
 
-def wanted_of(form: Form, served: ServedModels, limits: LimitsConfig) -> Wanted:
+def wanted_of(form: Form, served: ServedModels, limits: LimitsConfig, endpoint: Task) -> Wanted:
     """
     Raises:
         RequestError: a field has a value that nobody, or not this server, could honour.
     """
-    model = served.named(form.one("model"))
+    asked = tasks.asked_of(form, served, endpoint=endpoint)
     response_format = _format(form)
     stream = form.flag("stream", default=False)
     if stream and response_format not in _STREAMED_FORMATS:
         raise UnsupportedOptionError(
             "response_format", f"events carry {' or '.join(_STREAMED_FORMATS)} only"
         )
-    language = _language(form, model)
-    _refuse_what_no_model_does(form, language)
+    _refuse_what_no_model_does(form)
     logprobs = _logprobs(form, response_format)
-    granularities = _granularities(form, response_format)
-    options = RecognitionOptions(
-        language=language,
+    granularities = _granularities(form, response_format, asked.task)
+    options = asked.options(
+        # Segments and cues are cut between words.
+        word_times=response_format in ("verbose_json", "srt", "vtt"),
         # A segment's avg_logprob needs them too.
         logprobs=logprobs or (response_format == "verbose_json" and "segment" in granularities),
     )
     return Wanted(
-        model=model,
+        model=asked.model,
+        task=asked.task,
         request=TranscriptionRequest(
-            model.name, options, channel_of(form), limits.request_timeout_s
+            asked.model.name, options, channel_of(form), limits.request_timeout_s
         ),
         format=response_format,
         granularities=granularities,
@@ -116,16 +111,7 @@ def _format(form: Form) -> str:
     return form.choice("response_format", FORMATS, "json")
 
 
-def _language(form: Form, model: ModelConfig) -> str | None:
-    named = {*form.many("language"), *form.many("languages")}
-    if len(named) > 1:
-        raise UnsupportedOptionError(
-            "languages", "one language at most; without any, the model finds out"
-        )
-    return language_of(model, named.pop() if named else None)
-
-
-def _granularities(form: Form, response_format: str) -> frozenset[str]:
+def _granularities(form: Form, response_format: str, task: Task) -> frozenset[str]:
     wanted = frozenset(form.many("timestamp_granularities"))
     for value in sorted(wanted.difference(_GRANULARITIES)):
         raise InvalidOptionError(
@@ -134,6 +120,11 @@ def _granularities(form: Form, response_format: str) -> frozenset[str]:
     if wanted and response_format != "verbose_json":
         raise InvalidOptionError(
             "timestamp_granularities", "is for response_format=verbose_json only"
+        )
+    if "word" in wanted and task == "translate":
+        raise UnsupportedOptionError(
+            "timestamp_granularities",
+            "the words of a translation were never said, so they have no times; `segment` has",
         )
     return wanted or frozenset({"segment"})
 
@@ -148,13 +139,7 @@ def _logprobs(form: Form, response_format: str) -> bool:
     return bool(wanted)
 
 
-def _refuse_what_no_model_does(form: Form, language: str | None) -> None:
-    task = form.choice("task", (*_TRANSCRIBE, *_TRANSLATE), "transcribe")
-    if task in _TRANSLATE:
-        raise UnsupportedOptionError("task", _NO_TRANSLATION)
-    target = form.one("target_language")
-    if target is not None and target.lower() != language:
-        raise UnsupportedOptionError("target_language", _NO_TRANSLATION)
+def _refuse_what_no_model_does(form: Form) -> None:
     _check_temperature(form.one("temperature"))
     if (form.one("chunking_strategy") or "auto") != "auto":
         raise UnsupportedOptionError("chunking_strategy", "only `auto`")
@@ -168,7 +153,6 @@ def _refuse_what_no_model_does(form: Form, language: str | None) -> None:
 
 _REFUSED: Mapping[str, str] = {
     "prompt": "no served model takes a prompt",
-    "pnc": "no served model can switch its punctuation and capitals",
     "hotwords": "no served model takes hot words",
     "keywords": "no served model takes keywords",
     "known_speaker_names": _NO_SPEAKERS,

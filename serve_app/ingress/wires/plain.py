@@ -13,8 +13,9 @@ from serve_app.config import ServerConfig
 from serve_app.errors import ModelUnavailableError
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.forms import read_form
-from serve_app.ingress.served import ServedModels, language_of
+from serve_app.ingress.served import ServedModels
 from serve_app.ingress.status import is_ready, metrics_text, models_by_name
+from serve_app.ingress.wires import tasks
 from serve_app.ingress.wires.answers import (
     PROBLEMS,
     Schema,
@@ -26,17 +27,13 @@ from serve_app.ingress.wires.answers import (
     simulated_of,
     transcribe,
 )
-from serve_app.models.protocols import RecognitionOptions
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript import render
 
 FIELDS: Mapping[str, Schema] = {
     "file": {"type": "string", "format": "binary", "description": "The recording."},
     "model": {"type": "string", "description": "A served name or an alias."},
-    "language": {
-        "type": "string",
-        "description": "ISO 639-1, BCP-47 or English name; `auto` to find out.",
-    },
+    **tasks.FIELDS,
     "include_timestamps": {
         "type": "boolean",
         "default": True,
@@ -63,17 +60,20 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
 
     @routes.post(
         "/transcribe",
-        summary="Transcribe a recording",
+        summary="Transcribe or translate a recording",
         responses=_ANSWER | PROBLEMS,
         openapi_extra=form_schema(FIELDS),
     )
     async def transcribe_file(http: Request) -> Response:
         form = await read_form(http, known_fields=names_of(FIELDS), **limited(config.limits))
-        model = served.named(form.one("model"))
-        options = RecognitionOptions(language=language_of(model, form.one("language")))
+        asked = tasks.asked_of(form, served)
+        model = asked.model
         timestamps = form.flag("include_timestamps", default=True)
         request = TranscriptionRequest(
-            model.name, options, channel_of(form), config.limits.request_timeout_s
+            model.name,
+            asked.options(word_times=timestamps),
+            channel_of(form),
+            config.limits.request_timeout_s,
         )
         transcript = await transcribe(http, backend, form.upload, request)
         body = {
@@ -84,9 +84,9 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         }
         return JSONResponse(body, headers=headers_of(model, transcript.stage_times))
 
-    @routes.get("/api/languages", summary="Code and English name of each language")
-    async def languages() -> dict[str, Mapping[str, str]]:
-        return {"languages": served.languages()}
+    @routes.get("/api/languages", summary="Each language by its code, and what is translated")
+    async def languages() -> dict[str, Mapping[str, Any]]:
+        return {"languages": served.languages(), "translations": served.translations()}
 
     _add_probes(routes, config, served, backend)
     return routes
@@ -115,6 +115,8 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
                             },
                         },
                         "filename": {"type": "string"},
+                        "language": {"type": ["string", "null"], "description": "Of the text."},
+                        "spoken_language": {"type": ["string", "null"]},
                         "timestamp": {"type": "string", "format": "date-time"},
                         "simulated": {"type": "boolean"},
                     },
@@ -137,6 +139,10 @@ def _add_probes(
             "model_name": served.default.name,
             "device": None if info is None else info.device,
             "languages": list(served.default.languages),
+            "licence": served.default.licence,
+            "attribution": served.default.attribution,
+            "tasks": list(served.tasks()),
+            "translation_model": served.default_translation and served.default_translation.name,
             **simulated_of(served.default),
         }
 
@@ -159,6 +165,7 @@ def _about(served: ServedModels) -> dict[str, Any]:
         "default_model": served.default.name,
         "endpoints": {
             "transcribe": "POST /v1/audio/transcriptions",
+            "translate": "POST /v1/audio/translations",
             "transcribe_plain": "POST /transcribe",
             "models": "GET /v1/models",
             "languages": "GET /api/languages",

@@ -1,10 +1,11 @@
-"""NeMo's multitask models (the Canary family): recognition and translation, each row its own prompt.
+"""NeMo's multitask models (the Canary family): recognition and translation, a prompt per row.
 
 A batch goes through the encoder once. Rows without a language are identified from it, every row
 gets the prompt of its own language, task and punctuation, and one decoder call answers all.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -46,9 +47,9 @@ class CanaryRecognizer(NemoRecognizer):
             model.cfg.decoding.beam.beam_size = config.beam_size
         model.change_decoding_strategy(model.cfg.decoding)
         model.eval()
+        self.info = replace(self.info, word_times=self._aligner is not None)
+        self._config = config
         self._languages = config.languages
-        self._fallback_language = config.fallback_language or config.languages[0]
-        self._min_language_probability = config.min_language_probability
         self._prefix, self._language_ids = self._identification_prompt(config)
 
     def _hypotheses(
@@ -134,7 +135,10 @@ class CanaryRecognizer(NemoRecognizer):
     def _languages_of(
         self, requests: Sequence[RecognitionRequest], states: torch.Tensor, mask: torch.Tensor
     ) -> list[str]:
-        """What each row names, or the model hears; the fall-back where it is not sure."""
+        """What each row names, or the model hears; the fall-back where it is not sure.
+
+        What no target of a row could be translated from is not listened for.
+        """
         named = [request.options.language for request in requests]
         if all(named) or len(self._languages) == 1:
             return [language or self._languages[0] for language in named]
@@ -147,18 +151,26 @@ class CanaryRecognizer(NemoRecognizer):
                 encoder_mask=mask,
             )
         )[:, -1, self._language_ids.to(self._device)]
-        best, heard = log_probs.float().softmax(dim=-1).max(dim=-1)
         return [
-            language
-            or (
-                self._languages[index]
-                if probability >= self._min_language_probability
-                else self._fallback_language
-            )
-            for language, index, probability in zip(
-                named, heard.tolist(), best.tolist(), strict=True
+            language or self._heard(row.tolist(), request.options.target_language)
+            for language, row, request in zip(
+                named, log_probs.float().softmax(dim=-1), requests, strict=True
             )
         ]
+
+    def _heard(self, probabilities: Sequence[float], target: str | None) -> str:
+        """The likeliest of the languages that may be spoken, given what each got of the model."""
+        possible = self._languages if target is None else self._config.sources_of(target)
+        scores = {
+            code: probability
+            for code, probability in zip(self._languages, probabilities, strict=True)
+            if code in possible
+        }
+        best = max(scores, key=scores.__getitem__)
+        if scores[best] >= self._config.min_language_probability * sum(scores.values()):
+            return best
+        fallback = self._config.fallback_language or self._languages[0]
+        return fallback if fallback in scores else best
 
     def _words(
         self,
