@@ -29,6 +29,13 @@ CONFIG = {
             "attribution": "parakeet-tiny by us",
         },
         {"name": "pretender", "kind": "simulated", "languages": ("en", "fr")},
+        {
+            "name": "canary-tiny",
+            "kind": "canary",
+            "checkpoint": "canary.nemo",
+            "languages": ("en", "de", "fr"),
+            "pivot_language": "en",
+        },
     )
 }
 

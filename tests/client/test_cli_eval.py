@@ -105,6 +105,37 @@ def test_the_manifests_language_is_told_to_the_model_unless_the_option_says_anot
     assert [call.request.options.language for call in site.backend.calls] == ["de", "en"]
 
 
+def test_a_table_has_a_row_for_each_language_and_direction(tmp_path, recording, site, capsys):
+    rows = [
+        {"source_lang": "de", "target_lang": "de", "taskname": "asr", "text": "eins zwei"},
+        {"source_lang": "de", "target_lang": "de", "pnc": "no", "text": "eins drei"},
+        {"source_lang": "en", "target_lang": "de", "pnc": "yes", "text": "Drei."},
+        {"source_lang": "fr", "taskname": "s2t_translation", "text": "one"},
+    ]
+    for index, row in enumerate(rows):
+        recording(f"{index}.wav", "eins zwei" if row["source_lang"] == "de" else row["text"])
+        row |= {"file": f"{index}.wav", "model": "canary-tiny"}
+    path, target = tmp_path / "manifest.jsonl", tmp_path / "rows.json"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert main(["eval", str(path), "--model", "canary-tiny", "--json", str(target)]) == 0
+    out = capsys.readouterr().out
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines()]
+    assert [row[:4] for row in cells if len(row) == 6] == [
+        ["de", "2", "4", "25.00%"],
+        ["en → de", "1", "1", "0.00%"],
+        ["fr → en", "1", "1", "0.00%"],
+    ]
+    asked = {
+        (call.request.options.language, call.request.options.target_language)
+        for call in site.backend.calls
+    }
+    assert asked == {("de", None), ("en", "de"), ("fr", "en")}
+    assert [call.request.options.pnc for call in site.backend.calls].count(False) == 1
+    summary = json.loads(target.read_text())["summary"]
+    assert summary["directions"]["de"]["wer"] == 0.25
+    assert list(summary["directions"]) == ["de", "en → de", "fr → en"]
+
+
 def test_a_json_list_is_a_manifest_too(tmp_path, recording):
     recording("a.wav", "x")
     path = tmp_path / "samples.json"
@@ -131,6 +162,7 @@ def test_paths_may_be_absolute(tmp_path, recording):
         ('{"file": "a.wav"}', "line 1: has no `text`"),
         ('{"file": "a.wav", "text": "x", "offset": 3.5}', "only whole files"),
         ('{"file": "none.wav", "text": "x"}', "there is no file"),
+        ('{"file": "a.wav", "text": "x", "pnc": "some"}', "neither yes nor no"),
     ],
 )
 def test_a_wrong_manifest_is_refused_with_the_place(tmp_path, recording, capsys, content, problem):

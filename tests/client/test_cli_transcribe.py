@@ -67,6 +67,31 @@ def test_model_and_language_reach_the_server(site, recording):
     assert (request.model, request.options.language) == ("parakeet-tiny", "de")
 
 
+def test_a_translation_is_asked_for_by_either_command(site, recording, capsys):
+    file = str(recording("a.wav", "hallo"))
+    main(["transcribe", file, "--task", "translate", "--target-language", "de", "--no-pnc"])
+    main(["translate", file, "--to", "German", "--pnc", "--language", "en"])
+    main(["translate", file])
+    main(["transcribe", file, "--model", "canary-tiny"])
+    options = [call.request.options for call in site.backend.calls]
+    assert [(each.language, each.target_language, each.pnc) for each in options] == [
+        (None, "de", False),
+        ("en", "de", True),
+        (None, "en", True),
+        (None, None, True),
+    ]
+    assert {call.request.model for call in site.backend.calls} == {"canary-tiny"}
+    assert capsys.readouterr().out == "hallo\n" * 4
+
+
+def test_what_no_model_translates_is_said(recording, capsys):
+    file = str(recording("a.wav", "x"))
+    assert main(["translate", file, "--to", "xx"]) == 1
+    err = capsys.readouterr().err
+    assert f"chorus translate: {file}: canary-tiny does not translate to 'xx'" in err
+    assert "en to de" in err
+
+
 def test_output_writes_a_file_for_each_and_nothing_to_stdout(recording, tmp_path, capsys):
     files = [str(recording("a.wav", "one")), str(recording("b.b.mp3", "two"))]
     folder = tmp_path / "new" / "texts"
@@ -112,7 +137,10 @@ def test_a_file_that_fails_is_reported_and_the_others_go_on(site, recording, tmp
 
 def test_an_unknown_model_says_which_there_are(recording, capsys):
     assert main(["transcribe", str(recording("a.wav", "x")), "--model", "nope"]) == 1
-    assert "served here: parakeet-tiny, parakeet, tiny, pretender" in capsys.readouterr().err
+    assert (
+        "served here: parakeet-tiny, parakeet, tiny, pretender, canary-tiny"
+        in capsys.readouterr().err
+    )
 
 
 def test_without_retries_a_full_server_is_an_error_at_once(site, recording, capsys):
@@ -230,6 +258,17 @@ def test_models_are_a_table_of_all_that_a_user_chooses_by(capsys):
             "no",
         ],
         ["pretender", "–", "simulated", "en fr", "transcribe", "–", "simulated", "–", "yes"],
+        [
+            "canary-tiny",
+            "–",
+            "canary",
+            "en de fr",
+            "transcribe, translate",
+            "en ↔ de fr",
+            "loading",
+            "–",
+            "no",
+        ],
     ]
     assert lines[-1] == "parakeet-tiny: parakeet-tiny by us"
 
@@ -239,6 +278,7 @@ def test_models_as_json_are_for_scripts(capsys):
     assert [model["name"] for model in json.loads(capsys.readouterr().out)] == [
         "parakeet-tiny",
         "pretender",
+        "canary-tiny",
     ]
 
 

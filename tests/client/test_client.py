@@ -83,7 +83,7 @@ def test_a_stream_yields_the_text_piece_by_piece(client):
 
 def test_models_and_health_are_typed(client):
     models = client.models()
-    assert [model.name for model in models] == ["parakeet-tiny", "pretender"]
+    assert [model.name for model in models] == ["parakeet-tiny", "pretender", "canary-tiny"]
     assert models[0].aliases == ("parakeet", "tiny")
     assert models[0].licence == "CC-BY-4.0"
     assert models[1].simulated

@@ -1,7 +1,8 @@
-"""A checkpoint of Parakeet TDT 0.6B v3's shape, with random weights: the same path as the tiny one.
+"""Checkpoints of full size, with random weights: the same path as the tiny ones.
 
-Its words mean nothing; that it is built, saved, loaded, run in batches and timed is the point.
-Shape: the model's published configuration (24 layers, 1024 wide, 128 mels, 8192 pieces).
+Their words mean nothing; that they are built, saved, loaded and run in batches is the point. The
+shapes are those of the published configurations: Parakeet TDT 0.6B v3 (24 layers, 1024 wide, 128
+mels, 8192 pieces), Canary 1B v2 (32 layers of encoder and 8 of decoder, 1024 wide).
 """
 
 import random
@@ -15,6 +16,8 @@ from omegaconf import OmegaConf
 
 from serve_app.config import ModelConfig
 from serve_app.models.loader import load_recognizer
+from serve_app.models.protocols import RecognitionOptions, RecognitionRequest
+from tests.models import random_canary
 from tests.models.test_parakeet import recognize, request
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -118,3 +121,42 @@ def test_a_full_size_checkpoint_is_built_saved_loaded_and_run(tmp_path: Path) ->
     for each, found in zip(requests, together, strict=True):
         assert found.text == recognize(model, [each])[0].text
         assert found.words is not None
+
+
+def test_a_full_size_canary_is_built_saved_loaded_and_run(tmp_path: Path) -> None:
+    """Wants some 10 GB of memory: the weights twice while they are saved, and once loaded."""
+    built = random_canary.build(
+        tmp_path / "tokenizers", width=WIDTH, num_layers=32, num_decoder_layers=8, num_mels=128
+    )
+    num_parameters = sum(parameter.numel() for parameter in built.parameters())
+    assert 0.85e9 < num_parameters < 1.05e9
+    path = tmp_path / "canary-1b-random.nemo"
+    built.save_to(str(path))
+    del built
+
+    model = load_recognizer(
+        ModelConfig(
+            name="full",
+            kind="canary",
+            checkpoint=str(path),
+            languages=random_canary.LANGUAGES,
+            pivot_language="en",
+            num_threads=2,
+            max_chunk_s=3,
+        )
+    )
+    noise = np.random.default_rng(1).normal(0, 0.1, 16_000 * 3)
+    options = [
+        RecognitionOptions(language="de"),
+        RecognitionOptions(language="en", target_language="fr", pnc=False),
+        RecognitionOptions(),
+    ]
+    requests = [
+        RecognitionRequest(request(noise[: int(16_000 * length_s)]).chunk, wanted)
+        for length_s, wanted in zip((3, 1.5, 0.5), options, strict=True)
+    ]
+    together = recognize(model, requests)
+    assert [found.language for found in together[:2]] == ["de", "fr"]
+    for each, found in zip(requests, together, strict=True):
+        (alone,) = recognize(model, [each])
+        assert (found.text, found.spoken_language) == (alone.text, alone.spoken_language)

@@ -93,7 +93,19 @@ class CanaryRecognizer(NemoRecognizer):
             decoder_input_ids=torch.tensor(prompts, device=self._device),
         )
         self._model.eval()  # NeMo 3.0 leaves the decoder in training mode, with dropout on
-        return [without_loops(str(row.text).strip()) for row in found]
+        return [
+            without_loops(self._text(row.y_sequence.tolist(), num_frames, len(prompts[0])))
+            for row, num_frames in zip(found, mask.sum(dim=1).int().tolist(), strict=True)
+        ]
+
+    def _text(self, ids: list[int], num_frames: int, prompt_length: int) -> str:
+        """A row that runs away is stopped by the length of its batch; here it is by its own.
+
+        Source: `SequenceGenerator._prepare_for_search` in `transformer_generators.py`.
+        """
+        search = self._model.decoding.decoding.beam_search
+        longest = min(search.max_seq_length, num_frames + search.max_delta_len) - prompt_length
+        return str(self._model.decoding.decode_ids_to_str(ids[:longest])).strip()
 
     def _prompt(self, language: str, target: str, options: RecognitionOptions) -> list[int]:
         """The checkpoint's own formatter makes the tokens; slots that it lacks are left out."""
@@ -211,7 +223,9 @@ class CanaryRecognizer(NemoRecognizer):
             verbose=False,
         )
         for index, row in zip(rows, aligned, strict=True):
-            words[index] = tuple(
+            found = (
                 Word(word["word"], word["start"], word["end"]) for word in row.timestamp["word"]
             )
+            # What is too long for its audio cannot be aligned, and has no times.
+            words[index] = tuple(found) or None
         return words

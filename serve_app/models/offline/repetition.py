@@ -19,6 +19,6 @@ def without_loops(text: str) -> str:
 def _repeats_at_end(words: list[str], length: int) -> int:
     phrase = words[-length:]
     repeats = 1
-    while words[-(repeats + 1) * length : -repeats * length] == phrase:
+    while phrase and words[-(repeats + 1) * length : -repeats * length] == phrase:
         repeats += 1
     return repeats

@@ -1,0 +1,195 @@
+"""Multitask models with random weights, on rows of any language, task and company."""
+
+import logging
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nemo.utils import logging as nemo_logging
+
+from serve_app.audio.waveform import Chunk
+from serve_app.config import ModelConfig
+from serve_app.errors import ConfigError
+from serve_app.models.loader import load_recognizer
+from serve_app.models.offline.canary import CanaryRecognizer
+from serve_app.models.protocols import RecognitionOptions, RecognitionRequest
+from tests.models import random_canary
+from tests.models.random_canary import LANGUAGES
+from tests.models.test_parakeet import CHECKPOINT, recognize, times
+
+
+def config(**settings: Any) -> ModelConfig:
+    return ModelConfig.model_validate(
+        {
+            "name": "random",
+            "kind": "canary",
+            "checkpoint": "random.nemo",
+            "languages": LANGUAGES,
+            "pivot_language": "en",
+            "max_chunk_s": 2,
+            **settings,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    nemo_logging.setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("tokenizers")
+    model = random_canary.build(folder)
+    random_canary.enliven(model)
+    model.preprocessor.featurizer.dither = 0.0
+    object.__setattr__(model, "timestamps_asr_model", random_canary.build_aligner(folder))
+    return model
+
+
+@pytest.fixture
+def model(weights: Any) -> CanaryRecognizer:
+    return CanaryRecognizer(weights, config(min_language_probability=0.0))
+
+
+def request(seed: int, duration_s: float, **options: Any) -> RecognitionRequest:
+    """Noise through a comb that is different in each."""
+    rng = np.random.default_rng(seed)
+    place = np.arange(int(16_000 * duration_s))
+    samples = rng.normal(0, 0.1, len(place)) * np.sin(place * rng.uniform(0.001, 1))
+    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    return RecognitionRequest(Chunk(pcm, 0.0), RecognitionOptions(**options))
+
+
+def random_requests(count: int, seed: int) -> list[RecognitionRequest]:
+    rng = random.Random(seed)
+    pairs = [(code, None) for code in LANGUAGES] + [(None, None), (None, "en"), (None, "fr")]
+    pairs += [("en", "de"), ("en", "fr"), ("de", "en"), ("fr", "en")]
+    return [
+        request(
+            rng.randrange(10**6),
+            rng.uniform(0.1, 1.5),
+            language=language,
+            target_language=target,
+            pnc=rng.random() < 0.5,
+            word_times=rng.random() < 0.5,
+        )
+        for language, target in (rng.choice(pairs) for _ in range(count))
+    ]
+
+
+def test_200_mixed_rows_in_any_batch_equal_the_same_rows_alone(model: CanaryRecognizer) -> None:
+    requests = random_requests(200, seed=3)
+    alone = [recognize(model, [each])[0] for each in requests]
+    assert len({hypothesis.text for hypothesis in alone}) > 150
+    assert {hypothesis.spoken_language for hypothesis in alone} == set(LANGUAGES)
+    rng = random.Random(4)
+    order = rng.sample(range(200), 200)
+    while order:
+        size = rng.randint(1, 24)
+        batch, order = order[:size], order[size:]
+        together = recognize(model, [requests[index] for index in batch])
+        for index, found in zip(batch, together, strict=True):
+            assert (found.text, found.language, found.spoken_language) == (
+                alone[index].text,
+                alone[index].language,
+                alone[index].spoken_language,
+            )
+            assert times(found) == pytest.approx(times(alone[index]))
+
+
+def test_the_decoder_does_not_drop_out_after_a_call(model: CanaryRecognizer, weights: Any) -> None:
+    first = recognize(model, random_requests(4, seed=5))
+    assert not any(module.training for module in weights.modules())
+    assert recognize(model, random_requests(4, seed=5)) == first
+
+
+def test_language_task_and_punctuation_each_change_what_is_said(model: CanaryRecognizer) -> None:
+    asked = [
+        {"language": "en"},
+        {"language": "de"},
+        {"language": "en", "pnc": False},
+        {"language": "en", "target_language": "de"},
+    ]
+    rows = [request(1, 3, **options) for options in asked]
+    assert len({found.text for found in recognize(model, rows)}) == len(asked)
+
+
+def test_languages_of_speech_and_text_are_reported(model: CanaryRecognizer) -> None:
+    named, translated, found = recognize(
+        model,
+        [
+            request(1, 1, language="de"),
+            request(1, 1, language="de", target_language="en"),
+            request(1, 1),
+        ],
+    )
+    assert (named.spoken_language, named.language) == ("de", "de")
+    assert (translated.spoken_language, translated.language) == ("de", "en")
+    assert found.spoken_language == found.language
+    assert found.language in LANGUAGES
+
+
+def test_only_what_the_target_can_come_from_is_listened_for(model: CanaryRecognizer) -> None:
+    rows = [request(seed, 1, target_language="fr") for seed in range(40)]
+    found = recognize(model, rows)
+    assert {row.language for row in found} == {"fr"}
+    assert {row.spoken_language for row in found} == {"en", "fr"}
+
+
+def test_who_is_not_sure_takes_the_fallback(weights: Any) -> None:
+    unsure = CanaryRecognizer(weights, config(min_language_probability=1.0, fallback_language="de"))
+    rows = [request(seed, 1) for seed in range(5)]
+    assert {row.spoken_language for row in recognize(unsure, rows)} == {"de"}
+    # German is never translated into French, so the fall-back does not count there.
+    rows = [request(seed, 1, target_language="fr") for seed in range(5)]
+    assert {row.spoken_language for row in recognize(unsure, rows)} <= {"en", "fr"}
+
+
+def test_words_of_transcripts_are_timed_and_those_of_translations_are_not(
+    model: CanaryRecognizer,
+) -> None:
+    said, translated, unasked = recognize(
+        model,
+        [
+            request(1, 3, language="en"),
+            request(1, 3, language="en", target_language="de"),
+            request(1, 3, language="en", word_times=False),
+        ],
+    )
+    assert said.words
+    assert " ".join(word.text for word in said.words) == said.text
+    assert all(0 <= word.start_s <= word.end_s <= 3.1 for word in said.words)
+    assert times(said) == sorted(times(said))
+    assert translated.text
+    assert translated.words is None
+    assert unasked.text == said.text
+    assert unasked.words is None
+
+
+def test_beams_are_a_matter_of_configuration(weights: Any) -> None:
+    wide = CanaryRecognizer(weights, config(beam_size=3))
+    found = recognize(wide, random_requests(4, seed=6))
+    assert all(isinstance(row.text, str) for row in found)
+
+
+def test_a_checkpoint_brings_its_aligner_or_has_no_word_times(weights: Any, tmp_path: Path) -> None:
+    path = tmp_path / "whole.nemo"
+    random_canary.save(weights, weights.timestamps_asr_model, path)
+    whole = load_recognizer(config(checkpoint=str(path)))
+    assert whole.info.word_times
+    bare_path = tmp_path / "bare.nemo"
+    weights.save_to(str(bare_path))
+    bare = load_recognizer(config(checkpoint=str(bare_path)))
+    assert not bare.info.word_times
+    rows = random_requests(4, seed=7)
+    texts = [row.text for row in recognize(whole, rows)]
+    assert texts == [row.text for row in recognize(bare, rows)]
+    assert all(row.words is None for row in recognize(bare, rows) if row.text)
+
+
+def test_another_family_is_refused_by_name(weights: Any) -> None:
+    with pytest.raises(ConfigError, match="no multitask model"):
+        load_recognizer(config(checkpoint=CHECKPOINT))
+    with pytest.raises(ConfigError, match="lacks one of them"):
+        CanaryRecognizer(weights, config(languages=("en", "xx"), pivot_language=None))
