@@ -39,7 +39,7 @@ def ctc(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def _write_tokenizer(hybrid: Any, folder: Path) -> None:
     pieces = hybrid.tokenizer.tokenizer
     (folder / "tokenizer.model").write_bytes(pieces.serialized_model_proto())
-    names = [pieces.id_to_piece(index) for index in range(1, pieces.vocab_size())]
+    names = [pieces.id_to_piece(index) for index in range(1, pieces.get_piece_size())]
     (folder / "vocab.txt").write_text("\n".join(names) + "\n")
 
 

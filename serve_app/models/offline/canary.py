@@ -223,9 +223,10 @@ class CanaryRecognizer(NemoRecognizer):
             verbose=False,
         )
         for index, row in zip(rows, aligned, strict=True):
-            found = (
+            found = tuple(
                 Word(word["word"], word["start"], word["end"]) for word in row.timestamp["word"]
             )
-            # What is too long for its audio cannot be aligned, and has no times.
-            words[index] = tuple(found) or None
+            # Where the text is too long for its audio, NeMo gives nothing or times of -1.
+            is_aligned = found and all(word.end_s >= word.start_s >= 0 for word in found)
+            words[index] = found if is_aligned else None
         return words
