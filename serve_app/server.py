@@ -20,6 +20,8 @@ from serve_app.errors import ConfigError
 if TYPE_CHECKING:
     from ray.serve.schema import ApplicationStatusOverview, ServeDeploySchema
 
+    from serve_app.config import ServerConfig
+
 FLAGS_FILE = "ray.env"
 """Beside a config file: what every Ray process of the node finds in its environment."""
 
@@ -57,15 +59,11 @@ def running(
     Raises:
         ConfigError: as `run`.
     """
-    for name, value in _flags(path.with_name(FLAGS_FILE)).items():
-        os.environ.setdefault(name, value)
-    from serve_app import serve_config  # it brings Ray in, which reads the flags at its import
-    from serve_app.models.loader import licence_lines
-
-    schema = serve_config.load(path)
+    schema, config = _loaded(path)
     schema.http_options.host = host or schema.http_options.host
     schema.http_options.port = port or schema.http_options.port
-    config = serve_config.server_config(schema)
+    from serve_app.models.loader import licence_lines
+
     for line in licence_lines(config.models):
         tell(line)
     import ray
@@ -123,6 +121,15 @@ def deploy(
             tell(f"starting: {waiting}")
             told = waiting
         time.sleep(0.2)
+
+
+def _loaded(path: Path) -> tuple[ServeDeploySchema, ServerConfig]:
+    for name, value in _flags(path.with_name(FLAGS_FILE)).items():
+        os.environ.setdefault(name, value)
+    from serve_app import serve_config  # it brings Ray in, which reads the flags at its import
+
+    schema = serve_config.load(path)
+    return schema, serve_config.server_config(schema)
 
 
 def _tell(line: str) -> None:

@@ -33,6 +33,7 @@ Audio: TypeAlias = str | os.PathLike[str] | bytes
 
 _CONNECT_TIMEOUT_S = 10.0
 _PROBE_TIMEOUT_S = 10.0
+_JSON_FORMATS = ("json", "verbose_json")
 _BUSY = frozenset({429, 503})
 _FIRST_PAUSE_S = 0.5
 _JITTER = 0.25
@@ -92,8 +93,7 @@ class Client:
     ) -> Transcription:
         """The transcript of one recording, or its translation; by default in English.
 
-        Without `model` it is the server's default for that task. `pnc` asks for punctuation and
-        capitals, or for none, of a model that has the choice.
+        `pnc` asks for punctuation and capitals, or for none, of a model that has the choice.
 
         Raises:
             ClientError: see `serve_app.client.errors`.
@@ -104,18 +104,17 @@ class Client:
             "language": language,
             "task": task,
             "target_language": target_language,
-            "pnc": None if pnc is None else str(pnc).lower(),
+            "pnc": pnc,
             "response_format": response_format,
             "timestamp_granularities[]": list(timestamp_granularities),
         }
         began_at = time.perf_counter()
         response, num_attempts = self._retried(lambda: self._upload(audio, form))
-        is_json = response_format in ("json", "verbose_json")
         return Transcription(
             format=response_format,
             body=response.text,
             wall_s=time.perf_counter() - began_at,
-            fields=json_object(response) if is_json else {},
+            fields=json_object(response) if response_format in _JSON_FORMATS else {},
             stages_s=stages_s(response.headers.get("server-timing", "")),
             simulated="x-chorus-simulated" in response.headers,
             num_attempts=num_attempts,
@@ -168,7 +167,8 @@ class Client:
             request = self._http.build_request(
                 "POST",
                 "/v1/audio/transcriptions",
-                data={key: value for key, value in form.items() if value},
+                # An empty string or list is a field that was not named; `False` is a value.
+                data={key: value for key, value in form.items() if value or value is False},
                 files={"file": (name, file)},
             )
             return self._exchange(request, stream=stream)

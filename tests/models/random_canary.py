@@ -30,8 +30,48 @@ def build(
 ) -> Any:
     """The model, in evaluation mode."""
     torch.manual_seed(11)
-    tokenizers = _tokenizers(folder)
     config = {
+        **_rest(_tokenizers(folder), width, num_decoder_layers),
+        "preprocessor": {**PREPROCESSOR, "features": num_mels},
+        "encoder": {**encoder(width, num_layers), "feat_in": num_mels},
+    }
+    return EncDecMultiTaskModel(cfg=OmegaConf.create(config)).eval()
+
+
+def enliven(model: Any) -> None:
+    """Weights so large that the words depend on the audio, and are apart in probability."""
+    with torch.no_grad():
+        for part in (model.encoder, model.transf_decoder):
+            for name, weights in part.named_parameters():
+                if weights.dim() > 1 and "embedding" not in name:
+                    weights.mul_(6)
+        head = model.log_softmax.mlp.layer0
+        weights = torch.randn(head.weight.shape)
+        num_special = len(model.tokenizer.tokenizers_dict["spl_tokens"].vocab)
+        weights[:num_special].mul_(0.3)
+        head.weight = torch.nn.Parameter(weights)
+
+
+def save(model: Any, aligner: Any, path: Path) -> None:
+    """One `.nemo` with both, as `EncDecMultiTaskModel` looks for them in it."""
+    model.save_to(str(path))
+    own, folder = path.with_suffix(".aligner.nemo"), path.with_suffix(".parts")
+    aligner.save_to(str(own))
+    for archive, prefix in ((own, "timestamps_asr_"), (path, "")):
+        with tarfile.open(archive) as parts:
+            parts.extractall(folder, filter="data")
+        if prefix:
+            for name in ("model_config.yaml", "model_weights.ckpt"):
+                (folder / name).rename(folder / f"{prefix}{name}")
+    with tarfile.open(path, "w") as whole:
+        whole.add(folder, ".")
+
+
+def _rest(
+    tokenizers: dict[str, dict[str, str]], width: int, num_decoder_layers: int
+) -> dict[str, Any]:
+    """All that is behind the encoder."""
+    return {
         "sample_rate": 16000,
         "label_smoothing": 0.0,
         "log_prediction": False,
@@ -59,8 +99,6 @@ def build(
                 "_target_": f"{CanaryTokenizer.__module__}.CanaryTokenizer", "tokenizers": None,
             },
         },
-        "preprocessor": {**PREPROCESSOR, "features": num_mels},
-        "encoder": {**encoder(width, num_layers), "feat_in": num_mels},
         "transf_encoder": {
             "_target_": f"{_ASR}.transformer.transformer_encoders.TransformerEncoder",
             "num_layers": 0, "hidden_size": width, "inner_size": 4 * width,
@@ -96,36 +134,6 @@ def build(
         },
         "optim": {"name": "adamw", "lr": 1e-3},
     }  # fmt: skip
-    return EncDecMultiTaskModel(cfg=OmegaConf.create(config)).eval()
-
-
-def enliven(model: Any) -> None:
-    """Weights so large that the words depend on the audio, and are apart in probability."""
-    with torch.no_grad():
-        for part in (model.encoder, model.transf_decoder):
-            for name, weights in part.named_parameters():
-                if weights.dim() > 1 and "embedding" not in name:
-                    weights.mul_(6)
-        head = model.log_softmax.mlp.layer0
-        weights = torch.randn(head.weight.shape)
-        num_special = len(model.tokenizer.tokenizers_dict["spl_tokens"].vocab)
-        weights[:num_special].mul_(0.3)
-        head.weight = torch.nn.Parameter(weights)
-
-
-def save(model: Any, aligner: Any, path: Path) -> None:
-    """One `.nemo` with both, as `EncDecMultiTaskModel` looks for them in it."""
-    model.save_to(str(path))
-    own, folder = path.with_suffix(".aligner.nemo"), path.with_suffix(".parts")
-    aligner.save_to(str(own))
-    for archive, prefix in ((own, "timestamps_asr_"), (path, "")):
-        with tarfile.open(archive) as parts:
-            parts.extractall(folder, filter="data")
-        if prefix:
-            for name in ("model_config.yaml", "model_weights.ckpt"):
-                (folder / name).rename(folder / f"{prefix}{name}")
-    with tarfile.open(path, "w") as whole:
-        whole.add(folder, ".")
 
 
 PREPROCESSOR = {

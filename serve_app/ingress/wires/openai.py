@@ -40,7 +40,6 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
     """The routes under `/v1`."""
     served = ServedModels(config)
     routes = APIRouter(prefix="/v1", tags=["OpenAI"])
-    created = int(time.time())
 
     @routes.post(
         "/audio/transcriptions",
@@ -70,6 +69,13 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         transcript = await transcribe(http, backend, form.upload, wanted.request)
         return _answer(transcript, wanted)
 
+    _add_models(routes, served, backend)
+    return routes
+
+
+def _add_models(routes: APIRouter, served: ServedModels, backend: Backend) -> None:
+    created = int(time.time())
+
     @routes.get("/models", summary="The served models")
     async def models() -> dict[str, Any]:
         loaded = await models_by_name(backend)
@@ -80,8 +86,6 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
     async def model(name: str) -> dict[str, Any]:
         named = served.named(name)
         return _describe(named, (await models_by_name(backend)).get(named.name), created)
-
-    return routes
 
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {

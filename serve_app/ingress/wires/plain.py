@@ -84,10 +84,6 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         }
         return JSONResponse(body, headers=headers_of(model, transcript.stage_times))
 
-    @routes.get("/api/languages", summary="Each language by its code, and what is translated")
-    async def languages() -> dict[str, Mapping[str, Any]]:
-        return {"languages": served.languages(), "translations": served.translations()}
-
     _add_probes(routes, config, served, backend)
     return routes
 
@@ -130,6 +126,10 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
 def _add_probes(
     routes: APIRouter, config: ServerConfig, served: ServedModels, backend: Backend
 ) -> None:
+    @routes.get("/api/languages", summary="Each language by its code, and what is translated")
+    async def languages() -> dict[str, Mapping[str, Any]]:
+        return {"languages": served.languages(), "translations": served.translations()}
+
     @routes.get("/health", summary="Whether this process lives, and what the default model is")
     async def health() -> dict[str, Any]:
         info = (await models_by_name(backend)).get(served.default.name)

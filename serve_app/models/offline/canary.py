@@ -4,7 +4,7 @@ A batch goes through the encoder once. Rows without a language are identified fr
 gets the prompt of its own language, task and punctuation, and one decoder call answers all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -202,31 +202,39 @@ class CanaryRecognizer(NemoRecognizer):
         ]
         if self._aligner is None or not rows:
             return words
+        said = [texts[index] for index in rows]
+        for index, row in zip(
+            rows, self._aligned(said, signal[rows], num_samples[rows]), strict=True
+        ):
+            words[index] = row
+        return words
+
+    def _aligned(
+        self, texts: Sequence[str], signal: torch.Tensor, num_samples: torch.Tensor
+    ) -> list[tuple[Word, ...] | None]:
+        """The words of each text where they are in its row; None where it does not fit in there."""
         log_probs, num_frames, _ = self._aligner(
-            input_signal=signal[rows], input_signal_length=num_samples[rows]
+            input_signal=signal, input_signal_length=num_samples
         )
-        heard = [
-            NemoHypothesis(score=0.0, y_sequence=row[:length], text="")
-            for row, length in zip(log_probs, num_frames.tolist(), strict=True)
-        ]
-        said = [
-            NemoHypothesis(score=0.0, y_sequence=torch.tensor([]), text=texts[index])
-            for index in rows
-        ]
         aligned = get_forced_aligned_timestamps_with_external_model(
-            audio=heard,
+            audio=[
+                NemoHypothesis(score=0.0, y_sequence=row[:length], text="")
+                for row, length in zip(log_probs, num_frames.tolist(), strict=True)
+            ],
             external_ctc_model=self._aligner,
-            main_model_predictions=said,
-            batch_size=len(rows),
+            main_model_predictions=[
+                NemoHypothesis(score=0.0, y_sequence=torch.tensor([]), text=text) for text in texts
+            ],
+            batch_size=len(texts),
             timestamp_type=["word"],
             has_hypotheses=True,
             verbose=False,
         )
-        for index, row in zip(rows, aligned, strict=True):
-            found = tuple(
-                Word(word["word"], word["start"], word["end"]) for word in row.timestamp["word"]
-            )
-            # Where the text is too long for its audio, NeMo gives nothing or times of -1.
-            is_aligned = found and all(word.end_s >= word.start_s >= 0 for word in found)
-            words[index] = found if is_aligned else None
-        return words
+        return [_timed(row.timestamp["word"]) for row in aligned]
+
+
+def _timed(found: Sequence[Mapping[str, Any]]) -> tuple[Word, ...] | None:
+    """Where a text is too long for its audio, NeMo gives nothing, or times of -1."""
+    words = tuple(Word(word["word"], word["start"], word["end"]) for word in found)
+    is_aligned = words and all(word.end_s >= word.start_s >= 0 for word in words)
+    return words if is_aligned else None
