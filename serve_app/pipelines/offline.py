@@ -63,19 +63,22 @@ async def transcribe(
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
         await recording.cancel()
+    spoken = options.language
+    written = options.target_language or spoken
     yield Transcript(
         segments=tuple(segments),
         duration_s=recording.num_samples / SAMPLE_RATE_HZ,
         model=plan.model,
-        language=_common(segment.language for segment in segments),
-        spoken_language=_common(segment.spoken_language for segment in segments),
+        language=_common((segment.language for segment in segments), written),
+        spoken_language=_common((segment.spoken_language for segment in segments), spoken),
         stage_times=recording.times,
     )
 
 
-def _common(languages: Iterable[str | None]) -> str | None:
-    """The one language of all; None where some differ, or none is known."""
-    found = set(languages)
+def _common(languages: Iterable[str | None], asked_for: str | None) -> str | None:
+    """The one language of all, or what was asked for where nothing was said; None where some
+    differ, or none is known."""
+    found = set(languages) or {asked_for}
     return found.pop() if len(found) == 1 else None
 
 

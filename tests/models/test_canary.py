@@ -188,6 +188,15 @@ def test_a_checkpoint_brings_its_aligner_or_has_no_word_times(weights: Any, tmp_
     assert all(row.words is None for row in recognize(bare, rows) if row.text)
 
 
+def test_bfloat16_answers_and_its_aligner_stays_exact(weights: Any, tmp_path: Path) -> None:
+    path = tmp_path / "whole.nemo"
+    random_canary.save(weights, weights.timestamps_asr_model, path)
+    half = load_recognizer(config(checkpoint=str(path), precision="bfloat16"))
+    found = recognize(half, [request(seed, 1, language="en") for seed in range(8)])
+    assert all(row.text for row in found)
+    assert any(row.words for row in found)
+
+
 def test_another_family_is_refused_by_name(weights: Any) -> None:
     with pytest.raises(ConfigError, match="no multitask model"):
         load_recognizer(config(checkpoint=CHECKPOINT))

@@ -140,3 +140,12 @@ async def test_a_model_that_fails_ends_the_recording_and_its_other_chunks() -> N
     with pytest.raises(EngineError):
         await drain(transcribe(blocks_of(noise(9)), recognizer, OPTIONS, PLAN))
     assert recognizer.num_running == 0
+
+
+async def test_where_nothing_is_said_the_languages_are_those_asked_for() -> None:
+    options = RecognitionOptions(language="de", target_language="en")
+    silence = np.zeros(SAMPLE_RATE_HZ, dtype=np.int16)
+    parts = [part async for part in transcribe(blocks_of(silence), HeldRecognizer(), options, PLAN)]
+    (transcript,) = parts
+    assert isinstance(transcript, Transcript)
+    assert (transcript.spoken_language, transcript.language) == ("de", "en")
