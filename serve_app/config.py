@@ -4,22 +4,47 @@ Inert: nothing here reads a file, an environment or a clock. Unknown keys are er
 reads the tree once; below it there are only plain values.
 """
 
+import re
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    StrictBool,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
+from serve_app.errors import ConfigError
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+"""As browsers send it: RFC 6454 §6.2."""
+
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and field.annotation in (int, float):
+            raise ValueError(f"{str(value).lower()} is no number")
+        return value
+
+
+def _origin(value: str) -> str:
+    if value != "*" and not _ORIGIN.fullmatch(value):
+        raise ValueError(f"{value!r} is no origin: `*`, or scheme://host[:port] in lower case")
+    return value
 
 
 class BatchConfig(_Settings):
@@ -58,10 +83,12 @@ class ModelConfig(_Settings):
     """Path of a `.nemo` file (relative: from the project's root), or a hub name (`nvidia/…`)."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Of the checkpoint file; another content is refused."""
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Annotated[str, Field(pattern=r"^\S+$")], ...] = ()
     """Further names that clients may use."""
-    languages: tuple[str, ...] = ("en",)
-    """ISO 639-1 codes that the checkpoint recognises."""
+    languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = Field(
+        default=("en",), min_length=1
+    )
+    """ISO 639-1 codes that the checkpoint recognises (ISO 639-3 where there is none)."""
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """`auto` takes a GPU where the replica was given one."""
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
@@ -70,15 +97,28 @@ class ModelConfig(_Settings):
     """Threads of the model on a CPU."""
     max_chunk_s: PositiveFloat = Field(default=30.0, le=60.0)
     """Longest stretch that the model gets at once; longer recordings are cut at silence."""
-    cuda_graphs: bool = True
+    cuda_graphs: StrictBool = True
     """Record the decoder's loop as a CUDA graph, where there is a GPU."""
     batch: BatchConfig = BatchConfig()
     simulated: SimulatedConfig = SimulatedConfig()
+    """Of a model of kind `simulated` only."""
+
+    @field_validator("languages")
+    @classmethod
+    def _languages_are_one_each(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        for code in languages:
+            if languages.count(code) > 1:
+                raise ValueError(f"{code!r} stands twice")
+        return languages
 
     @model_validator(mode="after")
-    def _needs_a_checkpoint(self) -> Self:
-        if self.kind != "simulated" and not self.checkpoint:
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "simulated":
+            return self
+        if not self.checkpoint:
             raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
+        if self.simulated != SimulatedConfig():
+            raise ValueError(f"`simulated` has no meaning for a model of kind {self.kind!r}")
         return self
 
 
@@ -122,22 +162,29 @@ class ServerConfig(_Settings):
     """Answers to OpenAI's names and to requests that name none; the first model if not set."""
     limits: LimitsConfig = LimitsConfig()
     preprocessor: PreprocessorConfig = PreprocessorConfig()
-    cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may call the server; `*` for all. None by default."""
+    cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    """Origins (`https://app.example`) whose pages may call the server; `*` for all."""
     metrics_port: PositiveInt = Field(default=8090, le=65535)
     """Where Ray exports the metrics of a node; the ingress relays them at `/metrics`."""
 
-    @model_validator(mode="after")
-    def _names_are_one_each(self) -> Self:
-        seen: set[str] = set()
-        for model in self.models:
-            for name in (model.name, *model.aliases):
-                if name in seen:
-                    raise ValueError(f"the name {name!r} is given to two models")
-                seen.add(name)
-        if self.default_model is not None and self.default_model not in seen:
-            raise ValueError(f"default_model {self.default_model!r} is no served model")
-        return self
+    @field_validator("models")
+    @classmethod
+    def _names_are_one_each(cls, models: tuple[ModelConfig, ...]) -> tuple[ModelConfig, ...]:
+        names = [name for model in models for name in (model.name, *model.aliases)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the name {name!r} is given to two models, or twice to one")
+        return models
+
+    @field_validator("default_model")
+    @classmethod
+    def _default_is_served(cls, name: str | None, info: ValidationInfo) -> str | None:
+        models: tuple[ModelConfig, ...] | None = info.data.get("models")
+        if models is None or name is None:  # None: the models themselves are wrong
+            return name
+        if not any(name in (model.name, *model.aliases) for model in models):
+            raise ValueError(f"{name!r} is no served model")
+        return name
 
 
 ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
@@ -158,15 +205,28 @@ def with_environment(config: ServerConfig, environ: Mapping[str, str]) -> Server
     """`config` with the settings that `environ` names.
 
     Raises:
-        pydantic.ValidationError: a value does not fit its setting.
+        ConfigError: a value does not fit its setting; its place is the variable.
     """
+    for variable in ENVIRONMENT:
+        if value := environ.get(variable):
+            config = _overridden(config, variable, value)
+    return config
+
+
+def _overridden(config: ServerConfig, variable: str, value: str) -> ServerConfig:
     tree = config.model_dump()
-    for variable, path in ENVIRONMENT.items():
-        value = environ.get(variable)
-        if not value:
-            continue
-        node = tree
-        for key in path[:-1]:
-            node = node[key]
-        node[path[-1]] = value.split(",") if path == ("cors_origins",) else value
-    return ServerConfig.model_validate(tree)
+    node = tree
+    *parents, setting = ENVIRONMENT[variable]
+    for key in parents:
+        node = node[key]
+    items = (item.strip() for item in value.split(","))
+    node[setting] = [item for item in items if item] if setting == "cors_origins" else value
+    try:
+        return ServerConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(variable, reason_of(error.errors()[0]["msg"])) from error
+
+
+def reason_of(message: str) -> str:
+    """What pydantic says is wrong, without what it puts before our own words."""
+    return message.removeprefix("Value error, ")

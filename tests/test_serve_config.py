@@ -1,6 +1,7 @@
 """What `chorus check` says of a config file: every mistake, each with its place."""
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,15 @@ import pytest
 import yaml
 
 from serve_app import serve_config
+from serve_app.cli import main
 from serve_app.config import ENVIRONMENT, ServerConfig, with_environment
 from serve_app.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
 SIMULATED = yaml.safe_load((ROOT / "configs/simulated.yaml").read_text())
 APPLICATION = "applications.0"
+MODEL = f"{APPLICATION}.args.models.0"
+RUNTIME_ENV = f"{APPLICATION}.runtime_env"
 GRPC_LIMIT = serve_config.GRPC_LIMIT
 
 
@@ -31,6 +35,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return dict(document)
 
 
+PARAKEET = {"name": "simulated", "kind": "parakeet"}
+
 MISTAKES: list[tuple[str, Any, str]] = [
     ("http_option", {}, "http_option"),
     ("http_options.hots", "x", "http_options.hots"),
@@ -47,11 +53,11 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (f"{APPLICATION}.args.models.0.batch", {"size": 4}, f"{APPLICATION}.args.models.0.batch.size"),
     (f"{APPLICATION}.args.models.0.max_chunk_s", 600, f"{APPLICATION}.args.models.0.max_chunk_s"),
     (f"{APPLICATION}.args.models.1", {"name": "simulated", "kind": "simulated"}, "two models"),
-    (f"{APPLICATION}.args.default_model", "nobody", "nobody"),
+    (f"{APPLICATION}.args.default_model", "nobody", f"{APPLICATION}.args.default_model"),
     (
         f"{APPLICATION}.args.models.1",
         {"name": "lost", "kind": "parakeet", "checkpoint": "nowhere.nemo"},
-        "nowhere.nemo",
+        f"{APPLICATION}.args.models.1.checkpoint",
     ),
     (f"{APPLICATION}.args.limits", {"max_audio_s": -1}, f"{APPLICATION}.args.limits.max_audio_s"),
     (f"{APPLICATION}.args.limits", {"max_upload_bytes": 2**27}, GRPC_LIMIT),
@@ -84,6 +90,61 @@ MISTAKES: list[tuple[str, Any, str]] = [
         {"batches": {}},
         f"{APPLICATION}.deployments.2.user_config.batches",
     ),
+    ("applications", ["x"], "applications.0"),
+    ("applications", "x", "applications"),
+    (f"{APPLICATION}.args", "x", f"{APPLICATION}.args"),
+    (f"{APPLICATION}.deployments", "x", f"{APPLICATION}.deployments"),
+    (f"{APPLICATION}.deployments", ["x"], f"{APPLICATION}.deployments.0"),
+    (f"{APPLICATION}.deployments", {"name": "Ingress"}, f"{APPLICATION}.deployments"),
+    (f"{APPLICATION}.deployments.1.name", "Ingress", f"{APPLICATION}.deployments.1.name"),
+    *((f"{APPLICATION}.deployments.2.user_config", value, "user_config") for value in ("x", [1])),
+    *(
+        (f"{APPLICATION}.deployments.{index}.user_config", {}, f"deployments.{index}.user_config")
+        for index in (0, 1)
+    ),
+    *(("http_options.port", port, "http_options.port") for port in (-1, 0, 65536)),
+    *(
+        (f"{APPLICATION}.route_prefix", prefix, f"{APPLICATION}.route_prefix")
+        for prefix in ("v1", "", "/v1/", "/{x}", None)
+    ),
+    (RUNTIME_ENV, [], RUNTIME_ENV),
+    (f"{RUNTIME_ENV}.env_var", {}, f"{RUNTIME_ENV}.env_var"),
+    (f"{RUNTIME_ENV}.env_vars", [], f"{RUNTIME_ENV}.env_vars"),
+    (f"{RUNTIME_ENV}.env_vars.{GRPC_LIMIT}", 2**27, GRPC_LIMIT),
+    (f"{RUNTIME_ENV}.env_vars.N", 1, f"{RUNTIME_ENV}.env_vars.N"),
+    (
+        f"{APPLICATION}.deployments.0.ray_actor_options.runtime_env",
+        {"env": {}},
+        f"{APPLICATION}.deployments.0.ray_actor_options.runtime_env.env",
+    ),
+    *((f"{MODEL}.name", name, f"{MODEL}.name") for name in ("Ingress", "Preprocessor")),
+    (f"{MODEL}.name", "whisper-1", f"{MODEL}.name"),
+    (f"{MODEL}.aliases", ["a", "whisper-1"], f"{MODEL}.aliases.1"),
+    *((f"{MODEL}.aliases", [alias], f"{MODEL}.aliases.0") for alias in ("", "  ")),
+    (f"{MODEL}.languages", [], f"{MODEL}.languages"),
+    (f"{MODEL}.languages", ["en", "en"], f"{MODEL}.languages"),
+    *(
+        (f"{MODEL}.languages", ["en", code], f"{MODEL}.languages.1")
+        for code in ("en-US", "EN", "English", "", False)
+    ),
+    (f"{MODEL}.max_chunk_s", True, f"{MODEL}.max_chunk_s"),
+    (f"{MODEL}.num_threads", True, f"{MODEL}.num_threads"),
+    (f"{MODEL}.cuda_graphs", 1, f"{MODEL}.cuda_graphs"),
+    *(
+        (f"{APPLICATION}.args.limits", {"request_timeout_s": value}, "limits.request_timeout_s")
+        for value in (float("inf"), float("nan"))
+    ),
+    (f"{APPLICATION}.args.metrics_port", 8000, f"{APPLICATION}.args.metrics_port"),
+    *(
+        (f"{APPLICATION}.args.cors_origins", ["*", origin], f"{APPLICATION}.args.cors_origins.1")
+        for origin in ("a.example", "https://a.example/", "https://A.example", "", "http://a:b")
+    ),
+    (MODEL, PARAKEET | {"checkpoint": "a/b", "simulated": {"fixed_s": 1}}, f"{MODEL}"),
+    *(
+        (MODEL, PARAKEET | {"checkpoint": checkpoint}, f"{MODEL}.checkpoint")
+        for checkpoint in ("tiny/samples", "tiny/card.py", "README.md", "nvida", "a/b/c", "/", " ")
+    ),
+    (MODEL, PARAKEET | {"checkpoint": f"{'x' * 5000}.nemo"}, f"{MODEL}.checkpoint"),
 ]
 
 
@@ -99,25 +160,195 @@ def test_a_misspelt_key_is_told_what_was_meant() -> None:
     assert "'max_ongoing_requests'" in str(problem)
 
 
+GOOD: list[tuple[str, Any]] = [
+    (f"{APPLICATION}.deployments", []),
+    (f"{APPLICATION}.route_prefix", "/speech"),
+    (f"{APPLICATION}.deployments.2.user_config", {}),
+    (f"{APPLICATION}.args.cors_origins", ["*", "http://localhost:3000", "https://[::1]:8443"]),
+    (f"{MODEL}.languages", ["en", "yue"]),
+    (f"{MODEL}.aliases", ["nvidia/parakeet"]),
+    (MODEL, PARAKEET | {"checkpoint": "nvidia/parakeet-tdt_ctc-1.1b", "simulated": {}}),
+    (f"{RUNTIME_ENV}.pip", ["numpy"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), GOOD, ids=[good[0] for good in GOOD])
+def test_what_can_work_is_good(path: str, value: Any) -> None:
+    assert list(serve_config.check(changed(path, value))) == []
+
+
 @pytest.mark.parametrize("name", ["simulated", "one_gpu", "multi_gpu", "tiny"])
 def test_the_configs_of_the_repository_are_good(name: str) -> None:
     assert serve_config.load(ROOT / f"configs/{name}.yaml").applications
 
 
-@pytest.mark.parametrize("text", ["", "- 1", "a: [", "a: 1\na: 2", "!!python/object:os.x {}"])
-def test_what_is_no_config_is_refused(text: str, tmp_path: Path) -> None:
+BROKEN = {
+    "empty": b"",
+    "list": b"- 1",
+    "open": b"a: [",
+    "twice": b"a: 1\na: 2",
+    "object": b"!!python/object:os.x {}",
+    "latin-1": b"a: \xe9",
+    "no date": b"a: 2001-99-99",
+    "no number": b"a: !!int x",
+    "no truth": b"a: !!bool x",
+    "no time": b"a: !!timestamp x",
+    "itself": b"applications: &a [*a]",
+    "its own merge": b"a: &a\n  <<: *a",
+    "deep": b"a: " + b"[" * 5000,
+    "list as key": b"? [a]\n: b",
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_config_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text(text)
+    path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"config\.yaml"):
         serve_config.load(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         serve_config.load(tmp_path)
 
 
+def places(node: Any, place: str = "") -> Iterator[str]:
+    """Every place in a config."""
+    entries = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, inner in entries:
+        here = f"{place}.{key}".removeprefix(".")
+        yield here
+        if isinstance(inner, dict | list):
+            yield from places(inner, here)
+
+
+ODDITIES = (None, "x", 7, True, [], [1], ["x"], [None], [[]], {}, {"x": 1}, {1: 2}, {"name": {}})
+
+
+@pytest.mark.parametrize("place", places(SIMULATED))
+def test_nothing_odd_anywhere_breaks_the_check(place: str) -> None:
+    for oddity in ODDITIES:
+        assert all(str(problem) for problem in serve_config.check(changed(place, oddity)))
+
+
+def test_a_merge_key_takes_in_what_it_names_and_is_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    text = (ROOT / "configs/simulated.yaml").read_text()
+    text = text.replace(
+        "        - name: simulated\n", "        - &one\n          name: simulated\n"
+    )
+    text = text.replace("    deployments:\n", MERGED_MODELS + "    deployments:\n")
+    path.write_text(text)
+    models = serve_config.server_config(serve_config.load(path)).models
+    assert [(model.name, model.aliases) for model in models] == [
+        ("simulated", ("parakeet",)),
+        ("second", ("two",)),
+        ("third", ("three",)),
+    ]
+
+
+MERGED_MODELS = """\
+        - &two
+          <<: *one
+          name: second
+          aliases: [two]
+        - <<: *two
+          name: third
+          aliases: [three]
+"""
+
+NO_CHECKPOINTS = {
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "text": (b"<html>404</html>\n", "text"),
+    "nothing": (b"", "empty"),
+    "bytes": (bytes(range(256)) * 9, "no archive"),
+}
+
+
+@pytest.mark.parametrize(("content", "looks_like"), NO_CHECKPOINTS.values(), ids=NO_CHECKPOINTS)
+def test_a_checkpoint_that_is_no_archive_is_said_to_be_what_it_is(
+    content: bytes, looks_like: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.nemo"
+    path.write_bytes(content)
+    document = changed(MODEL, PARAKEET | {"checkpoint": str(path)})
+    (problem,) = serve_config.check(document)
+    assert str(problem).startswith(f"{MODEL}.checkpoint: ")
+    assert looks_like in str(problem)
+
+
+def test_all_files_are_checked_whatever_the_first_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("applications: [x]")
+    assert main(["check", str(bad), str(ROOT / "configs/tiny.yaml")]) == 1
+    out, err = capsys.readouterr()
+    assert out.endswith("tiny.yaml: good\n")
+    assert "applications.0: " in err
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
+@pytest.mark.parametrize("command", [["serve", "x.yaml"], ["stop"]])
+def test_a_port_that_is_none_is_refused(command: list[str], port: str) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([*command, "--port", port])
+    assert exit_.value.code == 2
+
+
+VARIABLES: list[tuple[str, str, str]] = [
+    ("CHORUS_MAX_AUDIO_S", "long", "CHORUS_MAX_AUDIO_S: Input should be a valid number"),
+    ("CHORUS_MAX_AUDIO_S", "-1", "CHORUS_MAX_AUDIO_S: Input should be greater than 0"),
+    ("CHORUS_MAX_AUDIO_S", "inf", "CHORUS_MAX_AUDIO_S: Input should be a finite number"),
+    ("CHORUS_DEFAULT_MODEL", "nobody", "CHORUS_DEFAULT_MODEL: 'nobody' is no served model"),
+    ("CHORUS_CORS_ORIGINS", "a.example", "CHORUS_CORS_ORIGINS: 'a.example' is no origin"),
+    ("CHORUS_METRICS_PORT", "8000", "CHORUS_METRICS_PORT: "),
+    ("CHORUS_MAX_UPLOAD_BYTES", str(2**30), f"{RUNTIME_ENV}.env_vars.{GRPC_LIMIT}: "),
+    ("CHORUS_MAX_AUDIOS", "1", "CHORUS_MAX_AUDIOS: is no setting; 'CHORUS_MAX_AUDIO_S' is one"),
+    ("CHORUS_PORT", "9000", "CHORUS_PORT: is no setting"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "problem"), VARIABLES)
+def test_a_mistake_in_the_environment_is_named_by_its_variable(
+    variable: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    (found,) = map(str, serve_config.check(SIMULATED))
+    assert found.startswith(problem)
+    assert "pydantic" not in found
+
+
+def test_every_mistake_in_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("CHORUS_NUM_DECODERS", "CHORUS_UPLOAD_TIMEOUT_S", "CHORUS_NUM_DECODER"):
+        monkeypatch.setenv(variable, "many")
+    found = {problem.place for problem in serve_config.check(SIMULATED)}
+    assert found == {"CHORUS_NUM_DECODERS", "CHORUS_UPLOAD_TIMEOUT_S", "CHORUS_NUM_DECODER"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CHORUS_URL", "http://a"),
+        ("CHORUS_API_KEY", "x"),
+        ("CHORUS_CORS_ORIGINS", " http://a , http://b "),
+        # what Kubernetes tells every container of a service named chorus
+        ("CHORUS_SERVICE_HOST", "10.0.0.1"),
+        ("CHORUS_SERVICE_PORT_HTTP", "8000"),
+        ("CHORUS_PORT", "tcp://10.0.0.1:8000"),
+        ("CHORUS_HEAD_PORT_8000_TCP", "tcp://10.0.0.1:8000"),
+        ("CHORUS_HEAD_PORT_8000_TCP_ADDR", "10.0.0.1"),
+    ],
+)
+def test_other_variables_are_left_alone(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert list(serve_config.check(SIMULATED)) == []
+
+
 def test_every_environment_variable_sets_its_setting() -> None:
     config = ServerConfig.model_validate(SIMULATED["applications"][0]["args"])
     values = dict.fromkeys(ENVIRONMENT, "7")
-    values |= {"CHORUS_DEFAULT_MODEL": "parakeet", "CHORUS_CORS_ORIGINS": "http://a,http://b"}
+    values |= {"CHORUS_DEFAULT_MODEL": "parakeet", "CHORUS_CORS_ORIGINS": "http://a, http://b,"}
     tree = with_environment(config, values).model_dump()
     for name, path in ENVIRONMENT.items():
         node = tree
