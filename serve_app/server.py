@@ -73,17 +73,7 @@ def running(
     import ray
     from ray import serve
 
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _node_ip_address="127.0.0.1",
-        _metrics_export_port=config.metrics_port,
-    )
-    if stopping is not None:
-        for number in (signal.SIGINT, signal.SIGTERM):  # only now: ray.init sets its own
-            signal.signal(number, lambda *_: stopping.set())
+    _start_ray(config.metrics_port, stopping)
     try:
         serve.start(
             http_options=schema.http_options.model_dump(), logging_config=schema.logging_config
@@ -94,6 +84,21 @@ def running(
     finally:
         serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
         ray.shutdown()
+
+
+def _start_ray(metrics_port: int, stopping: threading.Event | None) -> None:
+    import ray
+
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _metrics_export_port=metrics_port,
+    )
+    if stopping is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # only now: ray.init sets its own
+            signal.signal(number, lambda *_: stopping.set())
 
 
 def deploy(

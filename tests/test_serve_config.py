@@ -10,8 +10,6 @@ import yaml
 
 from serve_app import serve_config
 from serve_app.cli import main
-from serve_app.config import ENVIRONMENT, ServerConfig, with_environment
-from serve_app.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
 SIMULATED = yaml.safe_load((ROOT / "configs/simulated.yaml").read_text())
@@ -182,34 +180,6 @@ def test_the_configs_of_the_repository_are_good(name: str) -> None:
     assert serve_config.load(ROOT / f"configs/{name}.yaml").applications
 
 
-BROKEN = {
-    "empty": b"",
-    "list": b"- 1",
-    "open": b"a: [",
-    "twice": b"a: 1\na: 2",
-    "object": b"!!python/object:os.x {}",
-    "latin-1": b"a: \xe9",
-    "no date": b"a: 2001-99-99",
-    "no number": b"a: !!int x",
-    "no truth": b"a: !!bool x",
-    "no time": b"a: !!timestamp x",
-    "itself": b"applications: &a [*a]",
-    "its own merge": b"a: &a\n  <<: *a",
-    "deep": b"a: " + b"[" * 5000,
-    "list as key": b"? [a]\n: b",
-}
-
-
-@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_config_is_refused(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"config\.yaml"):
-        serve_config.load(path)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        serve_config.load(tmp_path)
-
-
 def places(node: Any, place: str = "") -> Iterator[str]:
     """Every place in a config."""
     entries = node.items() if isinstance(node, dict) else enumerate(node)
@@ -228,32 +198,6 @@ def test_nothing_odd_anywhere_breaks_the_check(place: str) -> None:
     for oddity in ODDITIES:
         assert all(str(problem) for problem in serve_config.check(changed(place, oddity)))
 
-
-def test_a_merge_key_takes_in_what_it_names_and_is_overridden(tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    text = (ROOT / "configs/simulated.yaml").read_text()
-    text = text.replace(
-        "        - name: simulated\n", "        - &one\n          name: simulated\n"
-    )
-    text = text.replace("    deployments:\n", MERGED_MODELS + "    deployments:\n")
-    path.write_text(text)
-    models = serve_config.server_config(serve_config.load(path)).models
-    assert [(model.name, model.aliases) for model in models] == [
-        ("simulated", ("parakeet",)),
-        ("second", ("two",)),
-        ("third", ("three",)),
-    ]
-
-
-MERGED_MODELS = """\
-        - &two
-          <<: *one
-          name: second
-          aliases: [two]
-        - <<: *two
-          name: third
-          aliases: [three]
-"""
 
 NO_CHECKPOINTS = {
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
@@ -292,79 +236,3 @@ def test_a_port_that_is_none_is_refused(command: list[str], port: str) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([*command, "--port", port])
     assert exit_.value.code == 2
-
-
-VARIABLES: list[tuple[str, str, str]] = [
-    ("CHORUS_MAX_AUDIO_S", "long", "CHORUS_MAX_AUDIO_S: Input should be a valid number"),
-    ("CHORUS_MAX_AUDIO_S", "-1", "CHORUS_MAX_AUDIO_S: Input should be greater than 0"),
-    ("CHORUS_MAX_AUDIO_S", "inf", "CHORUS_MAX_AUDIO_S: Input should be a finite number"),
-    ("CHORUS_DEFAULT_MODEL", "nobody", "CHORUS_DEFAULT_MODEL: 'nobody' is no served model"),
-    ("CHORUS_CORS_ORIGINS", "a.example", "CHORUS_CORS_ORIGINS: 'a.example' is no origin"),
-    ("CHORUS_METRICS_PORT", "8000", "CHORUS_METRICS_PORT: "),
-    ("CHORUS_MAX_UPLOAD_BYTES", str(2**30), f"{RUNTIME_ENV}.env_vars.{GRPC_LIMIT}: "),
-    ("CHORUS_MAX_AUDIOS", "1", "CHORUS_MAX_AUDIOS: is no setting; 'CHORUS_MAX_AUDIO_S' is one"),
-    ("CHORUS_PORT", "9000", "CHORUS_PORT: is no setting"),
-]
-
-
-@pytest.mark.parametrize(("variable", "value", "problem"), VARIABLES)
-def test_a_mistake_in_the_environment_is_named_by_its_variable(
-    variable: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(variable, value)
-    (found,) = map(str, serve_config.check(SIMULATED))
-    assert found.startswith(problem)
-    assert "pydantic" not in found
-
-
-def test_every_mistake_in_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("CHORUS_NUM_DECODERS", "CHORUS_UPLOAD_TIMEOUT_S", "CHORUS_NUM_DECODER"):
-        monkeypatch.setenv(variable, "many")
-    found = {problem.place for problem in serve_config.check(SIMULATED)}
-    assert found == {"CHORUS_NUM_DECODERS", "CHORUS_UPLOAD_TIMEOUT_S", "CHORUS_NUM_DECODER"}
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("CHORUS_URL", "http://a"),
-        ("CHORUS_API_KEY", "x"),
-        ("CHORUS_CORS_ORIGINS", " http://a , http://b "),
-        # what Kubernetes tells every container of a service named chorus
-        ("CHORUS_SERVICE_HOST", "10.0.0.1"),
-        ("CHORUS_SERVICE_PORT_HTTP", "8000"),
-        ("CHORUS_PORT", "tcp://10.0.0.1:8000"),
-        ("CHORUS_HEAD_PORT_8000_TCP", "tcp://10.0.0.1:8000"),
-        ("CHORUS_HEAD_PORT_8000_TCP_ADDR", "10.0.0.1"),
-    ],
-)
-def test_other_variables_are_left_alone(
-    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(variable, value)
-    assert list(serve_config.check(SIMULATED)) == []
-
-
-def test_every_environment_variable_sets_its_setting() -> None:
-    config = ServerConfig.model_validate(SIMULATED["applications"][0]["args"])
-    values = dict.fromkeys(ENVIRONMENT, "7")
-    values |= {"CHORUS_DEFAULT_MODEL": "parakeet", "CHORUS_CORS_ORIGINS": "http://a, http://b,"}
-    tree = with_environment(config, values).model_dump()
-    for name, path in ENVIRONMENT.items():
-        node = tree
-        for key in path:
-            node = node[key]
-        if name == "CHORUS_CORS_ORIGINS":
-            assert node == ("http://a", "http://b")
-        else:
-            assert str(node).removesuffix(".0") == values[name]
-
-
-def test_the_environment_is_documented() -> None:
-    example, page = (
-        (ROOT / ".env.example").read_text(),
-        (ROOT / "docs/configuration.md").read_text(),
-    )
-    for name in ENVIRONMENT:
-        assert f"{name}=" in example
-        assert f"`{name}`" in page

@@ -47,9 +47,9 @@ def check_application(application: Mapping[str, Any], *, http_port: int) -> Iter
         yield ConfigError(place, f"{http_port} is http_options.port too")
 
 
-def _check_route_prefix(prefix: str | None) -> Iterator[ConfigError]:
+def _check_route_prefix(prefix: Any) -> Iterator[ConfigError]:
     place = f"{_PLACE}.route_prefix"
-    if prefix is None or not prefix.startswith("/"):
+    if not isinstance(prefix, str) or not prefix.startswith("/"):
         yield ConfigError(place, 'must begin with "/"')
     elif prefix != "/" and prefix.endswith("/"):
         yield ConfigError(place, 'must not end with "/"')
