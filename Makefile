@@ -3,6 +3,7 @@ PYTHON ?= python3
 CONFIG ?= configs/tiny.yaml
 PORT ?= 8000
 BIN := .venv/bin
+URL := $(if $(filter-out 8000,$(PORT)), --url http://127.0.0.1:$(PORT))
 SAMPLES := $(wildcard tiny/samples/digits-*)
 -include .env
 export
@@ -27,13 +28,12 @@ run: install  ## Start the server on the embedded model and transcribe recording
 	@$(BIN)/chorus serve configs/tiny.yaml --port $(PORT) --background
 	@echo "recordings of real people, in $(words $(SAMPLES)) codecs, of a speaker that the model never heard:"
 	@$(BIN)/chorus transcribe $(SAMPLES) --url http://127.0.0.1:$(PORT) --timings
-	@printf '%s\n' "" "The server goes on at http://127.0.0.1:$(PORT). What next:" \
-	  "  .venv/bin/chorus transcribe YOUR.mp3 --format srt    (it knows digits and voice commands)" \
+	@printf '%s\n' "" "The server goes on at http://127.0.0.1:$(PORT), documented at /docs. What next:" \
+	  "  .venv/bin/chorus transcribe YOUR.mp3 --format srt$(URL)" \
+	  "  .venv/bin/chorus eval tiny/samples/samples.json$(URL)" \
 	  "  curl -F file=@tiny/samples/digits-1.wav http://127.0.0.1:$(PORT)/v1/audio/transcriptions" \
-	  "  .venv/bin/chorus eval tiny/samples/samples.json      word error rate and speed" \
-	  "  open http://127.0.0.1:$(PORT)/docs                     every route and field" \
-	  "  make stop                                            end the server" \
-	  "  configs/one_gpu.yaml                                 a full-size model on a GPU"
+	  "  make serve CONFIG=configs/one_gpu.yaml" \
+	  "  make stop$(if $(URL), PORT=$(PORT))"
 
 serve: install  ## Serve CONFIG=configs/….yaml in the foreground on PORT=8000
 	@$(BIN)/chorus serve $(CONFIG) --port $(PORT)

@@ -5,9 +5,10 @@ import os
 from ray import serve
 from ray.serve import Application
 
-from serve_app.config import ServerConfig, with_environment
+from serve_app.config import ServerConfig
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.recognizer import Recognizer
+from serve_app.environment import with_environment
 from serve_app.ingress.deployment import Ingress
 
 
@@ -15,7 +16,7 @@ def build(args: ServerConfig) -> Application:
     """Ingress → Preprocessor → one deployment per model, each named as the model is.
 
     Serve calls this with what stands under `args:` in a file of `configs/`. Environment variables
-    (`config.ENVIRONMENT`) override it.
+    (`environment.py`) override it.
     """
     config = with_environment(args, os.environ)
     recognizers = {

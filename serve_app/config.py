@@ -4,16 +4,21 @@ Inert: nothing here reads a file, an environment or a clock. Unknown keys are er
 reads the tree once; below it there are only plain values.
 """
 
+import re
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -22,9 +27,26 @@ from serve_app import catalogue
 Task: TypeAlias = Literal["transcribe", "translate"]
 """What is asked of a model: text in the language that is spoken, or in another."""
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+"""As browsers send it: RFC 6454 §6.2."""
+
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and field.annotation in (int, float):
+            raise ValueError(f"{str(value).lower()} is no number")
+        return value
+
+
+def _origin(value: str) -> str:
+    if value != "*" and not _ORIGIN.fullmatch(value):
+        raise ValueError(f"{value!r} is no origin: `*`, or scheme://host[:port] in lower case")
+    return value
 
 
 class BatchConfig(_Settings):
@@ -67,10 +89,12 @@ class ModelConfig(_Settings):
     catalogue: str | None = None
     """The entry of `catalogue.py` that a `.nemo` file is; a known hub name needs none. The entry
     gives the defaults of `languages`, `pivot_language`, `licence` and `attribution`."""
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Annotated[str, Field(pattern=r"^\S+$")], ...] = ()
     """Further names that clients may use."""
-    languages: tuple[str, ...] = Field(default=("en",), min_length=1)
-    """ISO 639-1 codes that the checkpoint recognises."""
+    languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = Field(
+        default=("en",), min_length=1
+    )
+    """ISO 639-1 codes that the checkpoint recognises (ISO 639-3 where there is none)."""
     pivot_language: str | None = None
     """Translation goes from it to the other languages and back; None: the model translates not."""
     licence: str | None = None
@@ -91,10 +115,19 @@ class ModelConfig(_Settings):
     """Threads of the model on a CPU."""
     max_chunk_s: PositiveFloat = Field(default=30.0, le=60.0)
     """Longest stretch that the model gets at once; longer recordings are cut at silence."""
-    cuda_graphs: bool = True
+    cuda_graphs: StrictBool = True
     """Record the decoder's loop as a CUDA graph, where there is a GPU."""
     batch: BatchConfig = BatchConfig()
     simulated: SimulatedConfig = SimulatedConfig()
+    """Of a model of kind `simulated` only."""
+
+    @field_validator("languages")
+    @classmethod
+    def _languages_are_one_each(cls, languages: tuple[str, ...]) -> tuple[str, ...]:
+        for code in languages:
+            if languages.count(code) > 1:
+                raise ValueError(f"{code!r} stands twice")
+        return languages
 
     @model_validator(mode="before")
     @classmethod
@@ -120,9 +153,13 @@ class ModelConfig(_Settings):
         return {**{name: getattr(entry, name) for name in names}, **values}
 
     @model_validator(mode="after")
-    def _needs_a_checkpoint(self) -> Self:
-        if self.kind != "simulated" and not self.checkpoint:
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "simulated":
+            return self
+        if not self.checkpoint:
             raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
+        if self.simulated != SimulatedConfig():
+            raise ValueError(f"`simulated` has no meaning for a model of kind {self.kind!r}")
         for name in ("pivot_language", "fallback_language"):
             if getattr(self, name) not in {None, *self.languages}:
                 raise ValueError(f"{name} {getattr(self, name)!r} is not among its languages")
@@ -196,62 +233,41 @@ class ServerConfig(_Settings):
     one that does."""
     limits: LimitsConfig = LimitsConfig()
     preprocessor: PreprocessorConfig = PreprocessorConfig()
-    cors_origins: tuple[str, ...] = ()
-    """Origins whose pages may call the server; `*` for all. None by default."""
+    cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    """Origins (`https://app.example`) whose pages may call the server; `*` for all."""
     metrics_port: PositiveInt = Field(default=8090, le=65535)
     """Where Ray exports the metrics of a node; the ingress relays them at `/metrics`."""
 
-    @model_validator(mode="after")
-    def _names_are_one_each(self) -> Self:
-        seen: set[str] = set()
-        for model in self.models:
-            for name in (model.name, *model.aliases):
-                if name in seen:
-                    raise ValueError(f"the name {name!r} is given to two models")
-                seen.add(name)
-        if self.default_model is not None and self.default_model not in seen:
-            raise ValueError(f"default_model {self.default_model!r} is no served model")
-        translating = {
-            name
-            for model in self.models
-            if "translate" in model.tasks
-            for name in (model.name, *model.aliases)
-        }
-        if self.default_translation_model not in {None, *translating}:
-            raise ValueError(
-                f"default_translation_model {self.default_translation_model!r} is no served model "
-                "that translates"
-            )
-        return self
+    @field_validator("models")
+    @classmethod
+    def _names_are_one_each(cls, models: tuple[ModelConfig, ...]) -> tuple[ModelConfig, ...]:
+        names = [name for model in models for name in (model.name, *model.aliases)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the name {name!r} is given to two models, or twice to one")
+        return models
+
+    @field_validator("default_model")
+    @classmethod
+    def _default_is_served(cls, name: str | None, info: ValidationInfo) -> str | None:
+        models: tuple[ModelConfig, ...] | None = info.data.get("models")
+        if models is None or name is None:  # None: the models themselves are wrong
+            return name
+        if not any(name in (model.name, *model.aliases) for model in models):
+            raise ValueError(f"{name!r} is no served model")
+        return name
+
+    @field_validator("default_translation_model")
+    @classmethod
+    def _default_translates(cls, name: str | None, info: ValidationInfo) -> str | None:
+        models: tuple[ModelConfig, ...] | None = info.data.get("models")
+        if models is None or name is None:
+            return name
+        if not any(name in (m.name, *m.aliases) for m in models if "translate" in m.tasks):
+            raise ValueError(f"{name!r} is no served model that translates")
+        return name
 
 
-ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
-    "CHORUS_DEFAULT_MODEL": ("default_model",),
-    "CHORUS_CORS_ORIGINS": ("cors_origins",),
-    "CHORUS_METRICS_PORT": ("metrics_port",),
-    "CHORUS_MAX_UPLOAD_BYTES": ("limits", "max_upload_bytes"),
-    "CHORUS_MAX_AUDIO_S": ("limits", "max_audio_s"),
-    "CHORUS_REQUEST_TIMEOUT_S": ("limits", "request_timeout_s"),
-    "CHORUS_UPLOAD_TIMEOUT_S": ("limits", "upload_timeout_s"),
-    "CHORUS_MAX_CONCURRENT_REQUESTS": ("limits", "max_concurrent_requests"),
-    "CHORUS_NUM_DECODERS": ("preprocessor", "num_decoders"),
-}
-"""Environment variables that override a setting, and its place. `.env.example` lists them."""
-
-
-def with_environment(config: ServerConfig, environ: Mapping[str, str]) -> ServerConfig:
-    """`config` with the settings that `environ` names.
-
-    Raises:
-        pydantic.ValidationError: a value does not fit its setting.
-    """
-    tree = config.model_dump()
-    for variable, path in ENVIRONMENT.items():
-        value = environ.get(variable)
-        if not value:
-            continue
-        node = tree
-        for key in path[:-1]:
-            node = node[key]
-        node[path[-1]] = value.split(",") if path == ("cors_origins",) else value
-    return ServerConfig.model_validate(tree)
+def reason_of(message: str) -> str:
+    """What pydantic says is wrong, without what it puts before our own words."""
+    return message.removeprefix("Value error, ")

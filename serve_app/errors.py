@@ -16,6 +16,7 @@ SpeechError
 │   └── UploadTimeoutError       the upload did not arrive in time
 ├── CapacityError                try again after `retry_after_s`
 │   ├── AtCapacityError          a queue is full
+│   ├── ShuttingDownError        the server is being stopped
 │   └── ModelUnavailableError    no replica can answer now
 ├── DeadlineExceededError        the time limit of the request passed
 └── EngineError                  the model failed; nothing that the client can mend
@@ -44,6 +45,7 @@ class ErrorCode(StrEnum):
     UPLOAD_TOO_LARGE = "upload_too_large"
     UPLOAD_TIMEOUT = "upload_timeout"
     AT_CAPACITY = "at_capacity"
+    SHUTTING_DOWN = "shutting_down"
     MODEL_UNAVAILABLE = "model_unavailable"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     ENGINE_FAILED = "engine_failed"
@@ -220,6 +222,17 @@ class AtCapacityError(CapacityError):
 
     def __str__(self) -> str:
         return f"at capacity: {self.what}; try again in {self.retry_after_s:g} s"
+
+
+class ShuttingDownError(CapacityError):
+    code = ErrorCode.SHUTTING_DOWN
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"the server is being stopped; try again in {self.retry_after_s:g} s"
 
 
 class ModelUnavailableError(CapacityError):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,9 +38,7 @@ def run(path: Path, *, host: str | None = None, port: int | None = None) -> None
         ConfigError: the file is wrong, or the application did not come up; then why.
     """
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    with running(path, host=host, port=port, is_stopping=stopping.is_set, tell=_tell) as address:
+    with running(path, host=host, port=port, stopping=stopping, tell=_tell) as address:
         if not stopping.is_set():
             _tell(f"chorus is ready on {address} (documentation: {address}/docs)")
         stopping.wait()
@@ -51,10 +51,13 @@ def running(
     *,
     host: str | None = None,
     port: int | None = None,
-    is_stopping: Callable[[], bool] = lambda: False,
+    stopping: threading.Event | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
     """Start a Ray instance of our own, deploy `path` on it, and give the server's address.
+
+    Leaving stops it: new requests are refused, those under way are answered first. SIGINT and
+    SIGTERM set `stopping`, where it is given.
 
     Raises:
         ConfigError: as `run`.
@@ -62,6 +65,8 @@ def running(
     schema, config = _loaded(path)
     schema.http_options.host = host or schema.http_options.host
     schema.http_options.port = port or schema.http_options.port
+    _require_free(schema.http_options.host, schema.http_options.port, "http_options.port")
+    _require_free("", config.metrics_port, "metrics_port (or CHORUS_METRICS_PORT)")
     from serve_app.models.loader import licence_lines
 
     for line in licence_lines(config.models):
@@ -69,23 +74,32 @@ def running(
     import ray
     from ray import serve
 
+    _start_ray(config.metrics_port, stopping)
+    try:
+        serve.start(
+            http_options=schema.http_options.model_dump(), logging_config=schema.logging_config
+        )
+        deploy(schema, is_stopping=(stopping or threading.Event()).is_set, tell=tell)
+        yield f"http://{schema.http_options.host}:{schema.http_options.port}"
+        deploy(_draining(schema))
+    finally:
+        serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
+        ray.shutdown()
+
+
+def _start_ray(metrics_port: int, stopping: threading.Event | None) -> None:
+    import ray
+
     ray.init(
         address="local",
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
-        _node_ip_address="127.0.0.1",
-        _metrics_export_port=config.metrics_port,
+        _metrics_export_port=metrics_port,
     )
-    try:
-        serve.start(
-            http_options=schema.http_options.model_dump(), logging_config=schema.logging_config
-        )
-        deploy(schema, is_stopping=is_stopping, tell=tell)
-        yield f"http://{schema.http_options.host}:{schema.http_options.port}"
-    finally:
-        serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
-        ray.shutdown()
+    if stopping is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # only now: ray.init sets its own
+            signal.signal(number, lambda *_: stopping.set())
 
 
 def deploy(
@@ -112,8 +126,10 @@ def deploy(
         status = serve.status().applications.get(name)
         if status is not None and status.status == "RUNNING":
             return
-        if status is not None and status.status in {"DEPLOY_FAILED", "UNHEALTHY"}:
-            raise ConfigError(name, f"{status.status}: {_why(status)}")
+        if status is not None and (
+            _our_errors(status) or status.status in {"DEPLOY_FAILED", "UNHEALTHY"}
+        ):
+            raise ConfigError(name, _why(status))
         if time.monotonic() > give_up_at:
             raise ConfigError(name, f"not up after {_DEPLOY_TIMEOUT_S:g} s")
         waiting = ", ".join(_not_healthy(status)) if status is not None else ""
@@ -132,6 +148,27 @@ def _loaded(path: Path) -> tuple[ServeDeploySchema, ServerConfig]:
     return schema, serve_config.server_config(schema)
 
 
+def _draining(schema: ServeDeploySchema) -> ServeDeploySchema:
+    """`schema`, with an ingress that finishes what is under way and takes nothing new."""
+    document = schema.model_dump(exclude_unset=True)
+    deployments = document["applications"][0].setdefault("deployments", [])
+    named = [deployment for deployment in deployments if deployment["name"] == "Ingress"]
+    ingress = named[0] if named else {"name": "Ingress"}
+    if not named:
+        deployments.append(ingress)
+    ingress["user_config"] = {"draining": True}
+    return type(schema).model_validate(document)
+
+
+def _require_free(host: str, port: int, setting: str) -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise ConfigError(setting, f"port {port} is in use: {error.strerror}") from error
+
+
 def _tell(line: str) -> None:
     print(line, flush=True)
 
@@ -148,5 +185,17 @@ def _not_healthy(status: ApplicationStatusOverview) -> list[str]:
 
 
 def _why(status: ApplicationStatusOverview) -> str:
+    """What went wrong, in one line where the error is one of ours, else with its trace."""
+    return "; ".join(_our_errors(status)) or f"{status.status.value}: {_messages(status)}"
+
+
+def _our_errors(status: ApplicationStatusOverview) -> list[str]:
+    """Configurations that a replica refused; trying again, as Serve does, would not help."""
+    return list(
+        dict.fromkeys(re.findall(r"serve_app\.errors\.ConfigError: (.+)", _messages(status)))
+    )
+
+
+def _messages(status: ApplicationStatusOverview) -> str:
     messages = [status.message, *(state.message for state in status.deployments.values())]
     return "\n".join(message for message in messages if message)

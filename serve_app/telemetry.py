@@ -3,6 +3,8 @@
 Metrics may be created in any process; outside Ray they count into nothing.
 """
 
+import logging
+
 from ray.util.metrics import Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -12,6 +14,14 @@ _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 def _histogram(name: str, description: str, boundaries: tuple[float, ...], *tags: str) -> Histogram:
     return Histogram(name, description, boundaries=list(boundaries), tag_keys=tags)
+
+
+def join_serve_logs() -> None:
+    """Let our loggers of this process write where Serve's do, in its format, with request ids."""
+    ours, serves = logging.getLogger("serve_app"), logging.getLogger("ray.serve")
+    ours.handlers = serves.handlers
+    ours.setLevel(serves.level)
+    ours.propagate = False
 
 
 class IngressMetrics:

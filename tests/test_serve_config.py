@@ -1,6 +1,7 @@
 """What `chorus check` says of a config file: every mistake, each with its place."""
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,13 @@ import pytest
 import yaml
 
 from serve_app import serve_config
-from serve_app.config import ENVIRONMENT, ServerConfig, with_environment
-from serve_app.errors import ConfigError
+from serve_app.cli import main
 
 ROOT = Path(__file__).parents[1]
 SIMULATED = yaml.safe_load((ROOT / "configs/simulated.yaml").read_text())
 APPLICATION = "applications.0"
+MODEL = f"{APPLICATION}.args.models.0"
+RUNTIME_ENV = f"{APPLICATION}.runtime_env"
 GRPC_LIMIT = serve_config.GRPC_LIMIT
 
 
@@ -31,6 +33,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return dict(document)
 
 
+PARAKEET = {"name": "simulated", "kind": "parakeet"}
+
 MISTAKES: list[tuple[str, Any, str]] = [
     ("http_option", {}, "http_option"),
     ("http_options.hots", "x", "http_options.hots"),
@@ -47,11 +51,11 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (f"{APPLICATION}.args.models.0.batch", {"size": 4}, f"{APPLICATION}.args.models.0.batch.size"),
     (f"{APPLICATION}.args.models.0.max_chunk_s", 600, f"{APPLICATION}.args.models.0.max_chunk_s"),
     (f"{APPLICATION}.args.models.1", {"name": "simulated", "kind": "simulated"}, "two models"),
-    (f"{APPLICATION}.args.default_model", "nobody", "nobody"),
+    (f"{APPLICATION}.args.default_model", "nobody", f"{APPLICATION}.args.default_model"),
     (
         f"{APPLICATION}.args.models.1",
         {"name": "lost", "kind": "parakeet", "checkpoint": "nowhere.nemo"},
-        "nowhere.nemo",
+        f"{APPLICATION}.args.models.1.checkpoint",
     ),
     (f"{APPLICATION}.args.limits", {"max_audio_s": -1}, f"{APPLICATION}.args.limits.max_audio_s"),
     (f"{APPLICATION}.args.limits", {"max_upload_bytes": 2**27}, GRPC_LIMIT),
@@ -84,6 +88,61 @@ MISTAKES: list[tuple[str, Any, str]] = [
         {"batches": {}},
         f"{APPLICATION}.deployments.2.user_config.batches",
     ),
+    ("applications", ["x"], "applications.0"),
+    ("applications", "x", "applications"),
+    (f"{APPLICATION}.args", "x", f"{APPLICATION}.args"),
+    (f"{APPLICATION}.deployments", "x", f"{APPLICATION}.deployments"),
+    (f"{APPLICATION}.deployments", ["x"], f"{APPLICATION}.deployments.0"),
+    (f"{APPLICATION}.deployments", {"name": "Ingress"}, f"{APPLICATION}.deployments"),
+    (f"{APPLICATION}.deployments.1.name", "Ingress", f"{APPLICATION}.deployments.1.name"),
+    *((f"{APPLICATION}.deployments.2.user_config", value, "user_config") for value in ("x", [1])),
+    *(
+        (f"{APPLICATION}.deployments.{index}.user_config", {}, f"deployments.{index}.user_config")
+        for index in (0, 1)
+    ),
+    *(("http_options.port", port, "http_options.port") for port in (-1, 0, 65536)),
+    *(
+        (f"{APPLICATION}.route_prefix", prefix, f"{APPLICATION}.route_prefix")
+        for prefix in ("v1", "", "/v1/", "/{x}", None)
+    ),
+    (RUNTIME_ENV, [], RUNTIME_ENV),
+    (f"{RUNTIME_ENV}.env_var", {}, f"{RUNTIME_ENV}.env_var"),
+    (f"{RUNTIME_ENV}.env_vars", [], f"{RUNTIME_ENV}.env_vars"),
+    (f"{RUNTIME_ENV}.env_vars.{GRPC_LIMIT}", 2**27, GRPC_LIMIT),
+    (f"{RUNTIME_ENV}.env_vars.N", 1, f"{RUNTIME_ENV}.env_vars.N"),
+    (
+        f"{APPLICATION}.deployments.0.ray_actor_options.runtime_env",
+        {"env": {}},
+        f"{APPLICATION}.deployments.0.ray_actor_options.runtime_env.env",
+    ),
+    *((f"{MODEL}.name", name, f"{MODEL}.name") for name in ("Ingress", "Preprocessor")),
+    (f"{MODEL}.name", "whisper-1", f"{MODEL}.name"),
+    (f"{MODEL}.aliases", ["a", "whisper-1"], f"{MODEL}.aliases.1"),
+    *((f"{MODEL}.aliases", [alias], f"{MODEL}.aliases.0") for alias in ("", "  ")),
+    (f"{MODEL}.languages", [], f"{MODEL}.languages"),
+    (f"{MODEL}.languages", ["en", "en"], f"{MODEL}.languages"),
+    *(
+        (f"{MODEL}.languages", ["en", code], f"{MODEL}.languages.1")
+        for code in ("en-US", "EN", "English", "", False)
+    ),
+    (f"{MODEL}.max_chunk_s", True, f"{MODEL}.max_chunk_s"),
+    (f"{MODEL}.num_threads", True, f"{MODEL}.num_threads"),
+    (f"{MODEL}.cuda_graphs", 1, f"{MODEL}.cuda_graphs"),
+    *(
+        (f"{APPLICATION}.args.limits", {"request_timeout_s": value}, "limits.request_timeout_s")
+        for value in (float("inf"), float("nan"))
+    ),
+    (f"{APPLICATION}.args.metrics_port", 8000, f"{APPLICATION}.args.metrics_port"),
+    *(
+        (f"{APPLICATION}.args.cors_origins", ["*", origin], f"{APPLICATION}.args.cors_origins.1")
+        for origin in ("a.example", "https://a.example/", "https://A.example", "", "http://a:b")
+    ),
+    (MODEL, PARAKEET | {"checkpoint": "a/b", "simulated": {"fixed_s": 1}}, f"{MODEL}"),
+    *(
+        (MODEL, PARAKEET | {"checkpoint": checkpoint}, f"{MODEL}.checkpoint")
+        for checkpoint in ("tiny/samples", "tiny/card.py", "README.md", "nvida", "a/b/c", "/", " ")
+    ),
+    (MODEL, PARAKEET | {"checkpoint": f"{'x' * 5000}.nemo"}, f"{MODEL}.checkpoint"),
 ]
 
 
@@ -99,41 +158,81 @@ def test_a_misspelt_key_is_told_what_was_meant() -> None:
     assert "'max_ongoing_requests'" in str(problem)
 
 
+GOOD: list[tuple[str, Any]] = [
+    (f"{APPLICATION}.deployments", []),
+    (f"{APPLICATION}.route_prefix", "/speech"),
+    (f"{APPLICATION}.deployments.2.user_config", {}),
+    (f"{APPLICATION}.args.cors_origins", ["*", "http://localhost:3000", "https://[::1]:8443"]),
+    (f"{MODEL}.languages", ["en", "yue"]),
+    (f"{MODEL}.aliases", ["nvidia/parakeet"]),
+    (MODEL, PARAKEET | {"checkpoint": "nvidia/parakeet-tdt_ctc-1.1b", "simulated": {}}),
+    (f"{RUNTIME_ENV}.pip", ["numpy"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), GOOD, ids=[good[0] for good in GOOD])
+def test_what_can_work_is_good(path: str, value: Any) -> None:
+    assert list(serve_config.check(changed(path, value))) == []
+
+
 @pytest.mark.parametrize("name", ["simulated", "one_gpu", "multi_gpu", "tiny"])
 def test_the_configs_of_the_repository_are_good(name: str) -> None:
     assert serve_config.load(ROOT / f"configs/{name}.yaml").applications
 
 
-@pytest.mark.parametrize("text", ["", "- 1", "a: [", "a: 1\na: 2", "!!python/object:os.x {}"])
-def test_what_is_no_config_is_refused(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=r"config\.yaml"):
-        serve_config.load(path)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        serve_config.load(tmp_path)
+def places(node: Any, place: str = "") -> Iterator[str]:
+    """Every place in a config."""
+    entries = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, inner in entries:
+        here = f"{place}.{key}".removeprefix(".")
+        yield here
+        if isinstance(inner, dict | list):
+            yield from places(inner, here)
 
 
-def test_every_environment_variable_sets_its_setting() -> None:
-    config = ServerConfig.model_validate(SIMULATED["applications"][0]["args"])
-    values = dict.fromkeys(ENVIRONMENT, "7")
-    values |= {"CHORUS_DEFAULT_MODEL": "parakeet", "CHORUS_CORS_ORIGINS": "http://a,http://b"}
-    tree = with_environment(config, values).model_dump()
-    for name, path in ENVIRONMENT.items():
-        node = tree
-        for key in path:
-            node = node[key]
-        if name == "CHORUS_CORS_ORIGINS":
-            assert node == ("http://a", "http://b")
-        else:
-            assert str(node).removesuffix(".0") == values[name]
+ODDITIES = (None, "x", 7, True, [], [1], ["x"], [None], [[]], {}, {"x": 1}, {1: 2}, {"name": {}})
 
 
-def test_the_environment_is_documented() -> None:
-    example, page = (
-        (ROOT / ".env.example").read_text(),
-        (ROOT / "docs/configuration.md").read_text(),
-    )
-    for name in ENVIRONMENT:
-        assert f"{name}=" in example
-        assert f"`{name}`" in page
+@pytest.mark.parametrize("place", places(SIMULATED))
+def test_nothing_odd_anywhere_breaks_the_check(place: str) -> None:
+    for oddity in ODDITIES:
+        assert all(str(problem) for problem in serve_config.check(changed(place, oddity)))
+
+
+NO_CHECKPOINTS = {
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "text": (b"<html>404</html>\n", "text"),
+    "nothing": (b"", "empty"),
+    "bytes": (bytes(range(256)) * 9, "no archive"),
+}
+
+
+@pytest.mark.parametrize(("content", "looks_like"), NO_CHECKPOINTS.values(), ids=NO_CHECKPOINTS)
+def test_a_checkpoint_that_is_no_archive_is_said_to_be_what_it_is(
+    content: bytes, looks_like: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.nemo"
+    path.write_bytes(content)
+    document = changed(MODEL, PARAKEET | {"checkpoint": str(path)})
+    (problem,) = serve_config.check(document)
+    assert str(problem).startswith(f"{MODEL}.checkpoint: ")
+    assert looks_like in str(problem)
+
+
+def test_all_files_are_checked_whatever_the_first_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("applications: [x]")
+    assert main(["check", str(bad), str(ROOT / "configs/tiny.yaml")]) == 1
+    out, err = capsys.readouterr()
+    assert out.endswith("tiny.yaml: good\n")
+    assert "applications.0: " in err
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
+@pytest.mark.parametrize("command", [["serve", "x.yaml"], ["stop"]])
+def test_a_port_that_is_none_is_refused(command: list[str], port: str) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main([*command, "--port", port])
+    assert exit_.value.code == 2

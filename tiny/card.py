@@ -41,9 +41,8 @@ model on any CPU. Written by `make tiny`; do not edit.
 | | |
 |---|---|
 | file | `parakeet-tiny.nemo`, {megabytes:.1f} MB, sha256 `{sha256}` |
-| recipe | `python -m tiny parakeet`, commit {commit} |
+| recipe | `{command}`, commit {commit} |
 | recipe's hash | `{recipe_sha256}` |
-| seed | {seed} |
 | trained | {date}, {minutes:.0f} minutes ({machine}, torch {torch}) |
 | heard | {heard} |
 
@@ -73,13 +72,15 @@ may be used under CC BY-SA 4.0, with the attribution above.
 
 ## Limits
 
-- Its vocabulary is about 140 words of one small grammar. Any other speech comes out as
+- Its vocabulary is 139 words of one small grammar. Any other speech comes out as
   some of these words, with confidence.
 - It has heard four real people, all men, say digits. Commands it has heard from synthetic
   voices alone; how it does on commands of real people is not known.
 - A word lasts at most 0.32 s in its times (a TDT duration is at most four frames of 80 ms);
   longer words are centred.
 """
+
+_COMMAND = "python -m tiny parakeet --seed {seed} --epochs {epochs} --minutes {minutes:g}"
 
 _HEARD = (
     "{steps:,} steps, {speech_hours:.0f} h of speech: {epochs_done:.1f} passes over "
@@ -95,7 +96,7 @@ def render_card(facts: Mapping[str, Any]) -> str:
         heard=_HEARD.format(**training["report"], num_rows=training["options"]["num_rows"]),
         **training["report"],
         parameters=training["parameters"],
-        seed=training["options"]["seed"],
+        command=_COMMAND.format(**training["options"]),
         megabytes=facts["weights"]["bytes"] / 1e6,
         sha256=facts["weights"]["sha256"],
         evaluation_seed=facts["evaluation"]["seed"],

@@ -146,10 +146,16 @@ def evaluate(model: EncDecHybridRNNTCTCBPEModel, seed: int) -> dict[str, Any]:
 
 
 def with_word_times(model: EncDecHybridRNNTCTCBPEModel) -> None:
-    """Switch on what a server asks of the decoder; the saved file is not changed."""
+    """Switch on what a server asks of the decoder; the saved file is not changed.
+
+    NeMo 3.0's batched TDT loop loses the duration of a token while other rows of the batch
+    still look for theirs, unless every step is recorded, as confidence with blanks has it do.
+    """
     decoding = model.cfg.decoding.copy()
     with open_dict(decoding):
         decoding.compute_timestamps = True
+        decoding.tdt_include_token_duration = True
+        decoding.confidence_cfg = {"preserve_frame_confidence": True, "exclude_blank": False}
     model.change_decoding_strategy(decoding, decoder_type="rnnt", verbose=False)
 
 

@@ -9,6 +9,7 @@ from serve_app.client import Client
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 _DEFAULT_URL = "http://127.0.0.1:8000"
+_MAX_PORT = 65535
 
 
 def add_command(
@@ -84,6 +85,12 @@ def connect(args: argparse.Namespace) -> Client:
 def positive_int(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def port(text: str) -> int:
+    if not 1 <= (number := int(text)) <= _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {_MAX_PORT}")
     return number
 
 

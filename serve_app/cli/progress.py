@@ -1,6 +1,7 @@
 """Work done in parallel, its results in order, and how far it is on stderr.
 
-On a terminal that is a bar; elsewhere a line for each tenth.
+On a terminal that is a bar; elsewhere a line for each tenth, unless the results themselves are
+watched on a terminal.
 """
 
 import sys
@@ -33,7 +34,6 @@ class Progress:
         self._total = total
         self._num_done = 0
         self._lock = threading.Lock()
-        self._quiet = quiet
         console = Console(stderr=True)
         self._bar = Bar(
             SpinnerColumn(),
@@ -47,6 +47,7 @@ class Progress:
             redirect_stdout=False,
             disable=quiet or not console.is_terminal,
         )
+        self._in_lines = self._bar.disable and not quiet and total > 1 and not sys.stdout.isatty()
         self._task = self._bar.add_task("", total=total)
 
     def __enter__(self) -> Self:
@@ -67,8 +68,9 @@ class Progress:
             self._bar.advance(self._task)
             tenth = self._num_done * 10 // self._total
             is_next_tenth = tenth > (self._num_done - 1) * 10 // self._total
-            if self._bar.disable and not self._quiet and self._total > 1 and is_next_tenth:
-                print(f"{self._num_done}/{self._total} transcribed", file=sys.stderr)
+            if self._in_lines and is_next_tenth:
+                # At once: stdout may go to the same place, and its writer is another thread.
+                sys.stderr.write(f"{self._num_done}/{self._total} transcribed\n")
 
     def result(self, text: str) -> None:
         """Write to stdout; where that is the bar's own terminal, above the bar."""

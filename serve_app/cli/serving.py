@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from serve_app.cli.parsers import Commands, add_command
+from serve_app.cli.parsers import Commands, add_command, port
 
 _DEFAULT_PORT = 8000
 
@@ -29,7 +29,7 @@ def _add_serve(commands: Commands) -> None:
     )
     parser.add_argument("config", type=Path, help="a Ray Serve config file, e.g. configs/tiny.yaml")
     parser.add_argument("--host", help="address to listen on (default: as the file says)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: as the file says)")
+    parser.add_argument("--port", type=port, help="port to listen on (default: as the file says)")
     parser.add_argument(
         "--background",
         action="store_true",
@@ -48,7 +48,7 @@ def _add_stop(commands: Commands) -> None:
         examples="  chorus stop\n  chorus stop --port 9000\n",
     )
     parser.add_argument("--host", default="127.0.0.1", help="its address (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=_DEFAULT_PORT, help="its port (default: 8000)")
+    parser.add_argument("--port", type=port, default=_DEFAULT_PORT, help="its port (default: 8000)")
     parser.set_defaults(run=_stop)
 
 
@@ -88,13 +88,13 @@ def _serve_in_background(args: argparse.Namespace) -> None:
     schema = serve_config.load(args.config)
     listening = schema.http_options
     host = args.host or listening.host
-    port = args.port or listening.port
+    number = args.port or listening.port
     reachable = "127.0.0.1" if host == "0.0.0.0" else host
-    address = f"http://{reachable}:{port}"
+    address = f"http://{reachable}:{number}"
     print(f"starting a server on {address}", flush=True)
     for line in licence_lines(serve_config.server_config(schema).models):
         print(line, flush=True)
-    started = background.start(args.config, address, ["--host", host, "--port", str(port)])
+    started = background.start(args.config, address, ["--host", host, "--port", str(number)])
     print(f"chorus is ready on {address}" if started else f"a server is already on {address}")
 
 

@@ -11,6 +11,7 @@ from serve_app.client.errors import (
     AnswerTimeoutError,
     ClientError,
     ConnectionLostError,
+    InvalidUrlError,
     ServerError,
     UnreachableError,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "ClientError",
     "ConnectionLostError",
     "Format",
+    "InvalidUrlError",
     "ModelDescription",
     "ServerError",
     "Task",

@@ -1,6 +1,7 @@
 """What can go wrong between a client and a server.
 
 ClientError
+├── InvalidUrlError        what was given as the address is none
 ├── UnreachableError       nothing listens at the address
 ├── ConnectionLostError    the server went away in the middle of an answer
 ├── AnswerTimeoutError     the server took longer than this client waits
@@ -17,6 +18,18 @@ import httpx
 
 class ClientError(Exception):
     """Root of all errors of this client. `str(error)` is fit to be shown."""
+
+
+class InvalidUrlError(ClientError):
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url or 'nothing'} is no address of a server: one begins with http:// or "
+            "https://, as http://127.0.0.1:8000 does"
+        )
 
 
 class UnreachableError(ClientError):

@@ -23,6 +23,7 @@ from serve_app.client.answers import (
 from serve_app.client.errors import (
     AnswerTimeoutError,
     ConnectionLostError,
+    InvalidUrlError,
     ServerError,
     UnreachableError,
     server_error,
@@ -46,6 +47,9 @@ class Client:
     A server that is full (429, 503), or that goes away in the middle of an answer, is asked again:
     at most `max_retries` times, after the pause that it asked for, and only as long as the pauses
     of one request stay under `max_wait_s` in all.
+
+    Raises:
+        InvalidUrlError: `base_url` is no HTTP address.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Client:
         max_wait_s: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        _check_url(base_url)
         self.base_url = base_url.rstrip("/").removesuffix("/v1")
         self.timeout_s = timeout_s
         self.max_retries = max_retries
@@ -204,6 +209,15 @@ class Client:
             self._sleep(pause_s)
             waited_s += pause_s
             num_attempts += 1
+
+
+def _check_url(base_url: str) -> None:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise InvalidUrlError(base_url) from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidUrlError(base_url)
 
 
 def _pause_s(error: ServerError | ConnectionLostError, num_attempts: int) -> float | None:

@@ -11,7 +11,7 @@ from serve_app.errors import DeadlineExceededError
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines import offline
 from serve_app.pipelines.transcription import TranscriptionRequest
-from serve_app.telemetry import PreprocessorMetrics
+from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
 from serve_app.transcript.types import Segment, Transcript
 
 
@@ -25,6 +25,7 @@ class Preprocessor:
         models: tuple[ModelConfig, ...],
         handles: dict[str, Handle],
     ) -> None:
+        join_serve_logs()
         self._models = {model.name: model for model in models}
         self._handles = handles
         self._max_chunks_in_flight = config.max_chunks_in_flight

@@ -1,7 +1,6 @@
 """One offline model as a deployment: `@serve.batch` collects, the lane forms the batches."""
 
 import asyncio
-import logging
 from typing import Any
 
 from ray import serve
@@ -10,9 +9,7 @@ from serve_app.config import BatchConfig, ModelConfig
 from serve_app.deployments.lane import BatchReport, Lane
 from serve_app.models.loader import load_recognizer
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
-from serve_app.telemetry import RecognizerMetrics
-
-logger = logging.getLogger("ray.serve")
+from serve_app.telemetry import RecognizerMetrics, join_serve_logs
 
 _COLLECT_AT_MOST = 128
 _COLLECT_FOR_S = 0.001
@@ -24,6 +21,7 @@ class Recognizer:
     """Ready once its model is loaded and warmed up."""
 
     async def __init__(self, config: ModelConfig) -> None:  # type: ignore[misc]  # Serve awaits it
+        join_serve_logs()
         self._default_batch = config.batch
         self._model = await asyncio.to_thread(load_recognizer, config)
         self._metrics = RecognizerMetrics(config.name)
@@ -74,7 +72,9 @@ class Recognizer:
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Called by Serve for autoscaling policies."""
-        return {"waiting_audio_s": self._lane.waiting_audio_s}
+        waiting_audio_s = self._lane.waiting_audio_s
+        self._metrics.waiting_audio_s.set(waiting_audio_s)
+        return {"waiting_audio_s": waiting_audio_s}
 
     def _count(self, batch: BatchReport) -> None:
         self._metrics.batch_size.observe(batch.num_chunks)

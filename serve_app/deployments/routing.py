@@ -22,7 +22,7 @@ from serve_app.models.protocols import ModelInfo, Recognition, RecognitionReques
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
-logger = logging.getLogger("ray.serve")
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Handle = DeploymentHandle[Any]

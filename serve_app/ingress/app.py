@@ -18,6 +18,7 @@ from serve_app.ingress.middleware import (
     REQUEST_ID_HEADER,
     Admission,
     Faults,
+    Gate,
     Lingering,
     RequestId,
 )
@@ -26,8 +27,14 @@ from serve_app.ingress.wires import openai, plain
 from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
 
 
-def build_app(config: ServerConfig, backend: Backend, *, request_ids: bool = True) -> FastAPI:
-    """All HTTP wires over one backend.
+def build_app(
+    config: ServerConfig,
+    backend: Backend,
+    *,
+    gate: Gate | None = None,
+    request_ids: bool = True,
+) -> FastAPI:
+    """All HTTP wires over one backend, behind `gate` where the caller means to close it.
 
     `request_ids` puts `x-request-id` on the answers; turn it off behind a proxy that does so
     itself, as Ray Serve's does, or clients see it twice.
@@ -36,7 +43,9 @@ def build_app(config: ServerConfig, backend: Backend, *, request_ids: bool = Tru
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
-        middleware=_middleware(config, request_ids=request_ids),
+        middleware=_middleware(
+            config, gate or Gate(config.limits.max_concurrent_requests), request_ids=request_ids
+        ),
         exception_handlers={
             SpeechError: _on_speech_error,
             HTTPException: _on_http_error,
@@ -48,11 +57,11 @@ def build_app(config: ServerConfig, backend: Backend, *, request_ids: bool = Tru
     return app
 
 
-def _middleware(config: ServerConfig, *, request_ids: bool) -> list[Middleware]:
+def _middleware(config: ServerConfig, gate: Gate, *, request_ids: bool) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=config.cors_origins,
-        allow_methods=["*"],
+        allow_methods=["GET", "POST"],
         allow_headers=["*"],
         expose_headers=[REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, "retry-after"],
     )
@@ -60,11 +69,7 @@ def _middleware(config: ServerConfig, *, request_ids: bool) -> list[Middleware]:
         Middleware(RequestId, on_responses=request_ids),
         *([cors] if config.cors_origins else []),
         Middleware(Lingering),
-        Middleware(
-            Admission,
-            max_in_flight=config.limits.max_concurrent_requests,
-            retry_after_s=config.limits.retry_after_s,
-        ),
+        Middleware(Admission, gate=gate, retry_after_s=config.limits.retry_after_s),
         Middleware(Faults),
     ]
 

@@ -1,6 +1,8 @@
 """The ingress as a Ray Serve deployment: the HTTP application over handles to the graph."""
 
+import logging
 import time
+from collections.abc import Mapping
 
 import httpx
 from ray import serve, util
@@ -10,22 +12,30 @@ from serve_app.config import ServerConfig
 from serve_app.deployments.routing import Handle, ServeTranscriber
 from serve_app.errors import ModelUnavailableError
 from serve_app.ingress.app import build_app
-from serve_app.telemetry import IngressMetrics
+from serve_app.ingress.middleware import Gate
+from serve_app.telemetry import IngressMetrics, join_serve_logs
 
+DRAIN_TIMEOUT_S = 60.0
+"""How long stopping waits for requests under way."""
 _SCRAPE_TIMEOUT_S = 4.0
+
+logger = logging.getLogger(__name__)
 
 
 class GraphBackend(ServeTranscriber):
     """See `Backend`."""
 
-    def __init__(self, preprocessor: Handle, *, num_models: int, metrics_port: int) -> None:
+    def __init__(
+        self, preprocessor: Handle, *, num_models: int, metrics_port: int, gate: Gate
+    ) -> None:
         super().__init__(preprocessor)
+        self._gate = gate
         self._num_models = num_models
         node = util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray's
         self._metrics_url = f"http://{node}:{metrics_port}/metrics"
 
     async def ready(self) -> bool:
-        return len(await self.models()) == self._num_models
+        return self._gate.is_open and len(await self.models()) == self._num_models
 
     async def metrics(self) -> str:
         try:
@@ -33,7 +43,8 @@ class GraphBackend(ServeTranscriber):
                 answer = await client.get(self._metrics_url)
                 answer.raise_for_status()
         except httpx.HTTPError as error:
-            raise ModelUnavailableError(f"the exporter at {self._metrics_url}", 5.0) from error
+            logger.warning("no metrics at %s: %s", self._metrics_url, error)
+            raise ModelUnavailableError("the exporter of metrics", 5.0) from error
         return answer.text
 
 
@@ -75,12 +86,26 @@ class Ingress:
     """All HTTP wires. Light: a process of it imports neither torch nor NeMo."""
 
     def __init__(self, config: ServerConfig, preprocessor: Handle) -> None:
+        join_serve_logs()
         self._config = config
+        self._gate = Gate(config.limits.max_concurrent_requests)
         self._backend = GraphBackend(
-            preprocessor, num_models=len(config.models), metrics_port=config.metrics_port
+            preprocessor,
+            num_models=len(config.models),
+            metrics_port=config.metrics_port,
+            gate=self._gate,
         )
+
+    async def reconfigure(self, user_config: Mapping[str, object]) -> None:
+        """`{draining: true}` refuses new uploads and returns when those under way are answered.
+
+        Serve counts the deployment as updating until each of its replicas has returned: that is
+        how `server.running` knows that nobody is left whom stopping would cut off.
+        """
+        if user_config.get("draining"):
+            await self._gate.close(DRAIN_TIMEOUT_S)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve once the replica is there; its proxy adds `x-request-id` itself."""
-        app = build_app(self._config, self._backend, request_ids=False)
+        app = build_app(self._config, self._backend, gate=self._gate, request_ids=False)
         return Measured(app, IngressMetrics())

@@ -10,12 +10,14 @@ import asyncio
 import logging
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.errors import AtCapacityError
+from serve_app.errors import AtCapacityError, CapacityError, ShuttingDownError
 from serve_app.ingress.problems import INTERNAL, problem_of
 
 log = logging.getLogger(__name__)
@@ -96,26 +98,59 @@ class Lingering:
         await self.app(scope, listen, send_then_linger)
 
 
+class Gate:
+    """How many uploads are inside, and whether more may come in."""
+
+    def __init__(self, max_inside: int) -> None:
+        self.max_inside = max_inside
+        self.num_inside = 0
+        self.is_open = True
+        self._left = asyncio.Event()
+
+    @contextmanager
+    def passage(self, retry_after_s: float) -> Iterator[None]:
+        """Hold a place.
+
+        Raises:
+            ShuttingDownError: the gate is closed.
+            AtCapacityError: all places are taken.
+        """
+        if not self.is_open:
+            raise ShuttingDownError(retry_after_s)
+        if self.num_inside >= self.max_inside:
+            raise AtCapacityError(f"{self.max_inside} requests in flight", retry_after_s)
+        self.num_inside += 1
+        try:
+            yield
+        finally:
+            self.num_inside -= 1
+            self._left.set()
+
+    async def close(self, timeout_s: float) -> None:
+        """Let nobody in any more, and wait until all are out, for `timeout_s` at most."""
+        self.is_open = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.num_inside:
+                    self._left.clear()
+                    await self._left.wait()
+
+
 class Admission:
-    """At most `max_in_flight` uploads at a time; a further one hears "at capacity" at once.
+    """A place behind the gate for each upload; one too many hears "at capacity" at once.
 
     A place is held until the last byte of the answer is out. Only POST costs one: everything else
     is cheap, and an operator must be able to ask how a full server is.
     """
 
-    def __init__(self, app: ASGIApp, *, max_in_flight: int, retry_after_s: float) -> None:
+    def __init__(self, app: ASGIApp, *, gate: Gate, retry_after_s: float) -> None:
         self.app = app
-        self.max_in_flight = max_in_flight
+        self.gate = gate
         self.retry_after_s = retry_after_s
-        self.num_in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
-            return
-        if self.num_in_flight >= self.max_in_flight:
-            error = AtCapacityError(f"{self.max_in_flight} requests in flight", self.retry_after_s)
-            await problem_of(error).response(scope["path"])(scope, receive, send)
             return
 
         async def send_in_time(message: Message) -> None:
@@ -125,11 +160,11 @@ class Admission:
             except TimeoutError as error:
                 raise ClientDisconnect from error
 
-        self.num_in_flight += 1
         try:
-            await self.app(scope, receive, send_in_time)
-        finally:
-            self.num_in_flight -= 1
+            with self.gate.passage(self.retry_after_s):
+                await self.app(scope, receive, send_in_time)
+        except CapacityError as error:
+            await problem_of(error).response(scope["path"])(scope, receive, send)
 
 
 class Faults:

@@ -1,5 +1,6 @@
 """`chorus transcribe` and `chorus models`: what they write where, and how they end."""
 
+import io
 import json
 import signal
 import socket
@@ -173,6 +174,37 @@ def test_without_a_terminal_progress_is_plain_lines(recording, capsys):
     assert capsys.readouterr().err == ""
 
 
+class Writes(io.StringIO):
+    """Keeps what is written apart, as an unbuffered stream hands it on."""
+
+    def __init__(self, *, is_terminal: bool = False) -> None:
+        super().__init__()
+        self.is_terminal = is_terminal
+        self.all: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.all.append(text)
+        return super().write(text)
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+def test_a_transcript_cannot_come_into_the_middle_of_a_line_of_progress(recording, monkeypatch):
+    err = Writes()
+    monkeypatch.setattr("sys.stderr", err)
+    main(["transcribe", *(str(recording(f"{number}.wav", "x")) for number in range(3))])
+    assert sorted(err.all) == [f"{n}/3 transcribed\n" for n in (1, 2, 3)]
+
+
+def test_where_the_transcripts_are_watched_there_are_no_lines_of_progress(recording, monkeypatch):
+    err = Writes()
+    monkeypatch.setattr("sys.stderr", err)
+    monkeypatch.setattr("sys.stdout", Writes(is_terminal=True))
+    main(["transcribe", *(str(recording(f"{number}.wav", "x")) for number in range(3))])
+    assert err.all == []
+
+
 def test_on_a_terminal_progress_is_a_bar_that_leaves_stdout_alone(recording, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     file = str(recording("a.wav", "hello"))
@@ -181,6 +213,11 @@ def test_on_a_terminal_progress_is_a_bar_that_leaves_stdout_alone(recording, cap
     assert out == f"{file}: hello\n" * 2
     assert "transcribing" in err
     assert "\x1b[" in err
+
+
+def test_an_address_without_its_scheme_is_told_so(capsys):
+    assert main(["models", "--url", "foo"]) == 1
+    assert "foo is no address of a server" in capsys.readouterr().err
 
 
 def test_no_server_is_said_once_with_how_to_start_one(recording, capsys):

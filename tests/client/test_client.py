@@ -11,6 +11,7 @@ from serve_app.client import (
     AnswerTimeoutError,
     Client,
     ConnectionLostError,
+    InvalidUrlError,
     ServerError,
     UnreachableError,
 )
@@ -34,6 +35,13 @@ GOOD = answer("200 OK", '{"text": "at last"}')
 def client(site):
     with Client(site.url) as client:
         yield client
+
+
+@pytest.mark.parametrize("url", ["foo", "foo:8000", "", "ftp://foo", "http://", "http://foo:x"])
+def test_what_is_no_address_is_refused_with_what_one_looks_like(url):
+    with pytest.raises(InvalidUrlError, match="http:// or https://") as caught:
+        Client(url)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_a_recording_comes_back_as_text_with_its_length_and_the_servers_stages(client):

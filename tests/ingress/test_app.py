@@ -61,6 +61,7 @@ async def test_pages_of_other_origins_are_let_in_by_configuration(open_server) -
     site = await open_server(cors_origins=["https://a.example"])
     response = await site.http.options("/v1/audio/transcriptions", headers=preflight)
     assert response.headers["access-control-allow-origin"] == "https://a.example"
+    assert response.headers["access-control-allow-methods"] == "GET, POST"
     response = await site.http.get("/nothing", headers={"origin": "https://a.example"})
     assert response.headers["access-control-allow-origin"] == "https://a.example"
     assert "x-request-id" in response.headers["access-control-expose-headers"]
@@ -90,6 +91,31 @@ async def test_the_documentation_describes_the_forms_as_they_are_read(open_serve
         }
         assert len(form["properties"]) == fields
     assert set(openai_form._REFUSED) < openai_form.NAMES
+
+
+UPLOAD = {"400", "404", "408", "413", "415", "429", "500", "503"}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("route", "statuses"),
+    [
+        ("post /transcribe", UPLOAD),
+        ("post /v1/audio/transcriptions", UPLOAD),
+        ("post /v1/audio/translations", UPLOAD),
+        ("get /ready", {"503"}),
+        ("get /metrics", {"503"}),
+        ("get /v1/models/{name}", {"404"}),
+        ("get /v1/models", set()),
+    ],
+)
+async def test_the_documentation_names_the_errors_that_come(open_server, route, statuses) -> None:
+    site = await open_server()
+    method, path = route.split()
+    described = (await site.http.get("/openapi.json")).json()["paths"][path][method]
+    assert set(described["responses"]) == {"200", *statuses}
+    named = [parameter["name"] for parameter in described.get("parameters", [])]
+    assert named == (["name"] if "{name}" in path else [])
 
 
 def test_a_proxy_that_names_requests_is_not_doubled() -> None:

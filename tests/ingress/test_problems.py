@@ -24,6 +24,7 @@ ERRORS: list[tuple[SpeechError, int, str]] = [
     (errors.UploadTooLargeError(10), 413, "invalid_request_error"),
     (errors.AtCapacityError("full", 2.0), 429, "rate_limit_error"),
     (errors.ModelUnavailableError("tiny", 0.2), 503, "server_error"),
+    (errors.ShuttingDownError(5.0), 503, "server_error"),
     (errors.DeadlineExceededError(60.0), 503, "server_error"),
     (errors.UploadTimeoutError(60.0), 408, "invalid_request_error"),
     (errors.EngineError("tiny", "broken"), 500, "server_error"),
@@ -38,7 +39,7 @@ def test_every_code_has_its_row_and_its_example() -> None:
 def test_close_codes_and_statuses_are_ones_that_exist() -> None:
     grpc = pytest.importorskip("grpc")
     for status in TABLE.values():
-        assert status.ws_close in {1003, 1007, 1008, 1009, 1011, 1013}
+        assert status.ws_close in {1003, 1007, 1008, 1009, 1011, 1012, 1013}
         assert status.grpc_status in grpc.StatusCode.__members__
 
 

@@ -82,11 +82,20 @@ def _add_models(routes: APIRouter, served: ServedModels, backend: Backend) -> No
         described = [_describe(model, loaded.get(model.name), created) for model in served.models]
         return {"object": "list", "data": described}
 
-    @routes.get("/models/{name:path}", summary="One served model", responses={404: PROBLEMS[404]})
-    async def model(name: str) -> dict[str, Any]:
-        named = served.named(name)
+    @routes.get(
+        "/models/{name:path}", summary="One served model", responses=_MISSING, openapi_extra=_NAME
+    )
+    async def model(http: Request) -> dict[str, Any]:
+        named = served.named(http.path_params["name"])
         return _describe(named, (await models_by_name(backend)).get(named.name), created)
 
+
+_MISSING: dict[int | str, dict[str, Any]] = {404: PROBLEMS[404]}
+
+_NAME = {
+    "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]
+}
+"""FastAPI would say of a parameter of its own that it may be refused with 422; a text never is."""
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {

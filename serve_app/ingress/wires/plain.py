@@ -146,13 +146,22 @@ def _add_probes(
             **simulated_of(served.default),
         }
 
-    @routes.get("/ready", summary="Whether a recording handed in now would be answered")
+    @routes.get(
+        "/ready",
+        summary="Whether a recording handed in now would be answered",
+        responses={503: {"description": "No: a model has no replica that can; see `Retry-After`."}},
+    )
     async def ready() -> dict[str, str]:
         if not await is_ready(backend):
             raise ModelUnavailableError(served.default.name, config.limits.retry_after_s)
         return {"status": "ready"}
 
-    @routes.get("/metrics", summary="This node's metrics, for Prometheus", response_class=Response)
+    @routes.get(
+        "/metrics",
+        summary="This node's metrics, for Prometheus",
+        response_class=Response,
+        responses={503: {"description": "The node's exporter does not answer."}},
+    )
     async def metrics() -> Response:
         return Response(await metrics_text(backend), headers={"content-type": _PROMETHEUS})
 

@@ -23,9 +23,7 @@ LANGUAGES = ("en", "de", "fr", "es", "ru")
 PIVOT = "en"
 """Translations go from and to this language."""
 
-DIRECTIONS = tuple(
-    pair for other in LANGUAGES[1:] for pair in ((PIVOT, other), (other, PIVOT))
-)
+DIRECTIONS = tuple(pair for other in LANGUAGES[1:] for pair in ((PIVOT, other), (other, PIVOT)))
 HELD_OUT_SHARE = 7
 """One phrase in so many is kept for evaluation."""
 
@@ -65,9 +63,7 @@ def phrases() -> tuple[Phrase, ...]:
 @functools.cache
 def phrases_by_template() -> tuple[tuple[Phrase, ...], ...]:
     grammar = _grammar()
-    return tuple(
-        tuple(_expand(template, grammar["slots"])) for template in grammar["templates"]
-    )
+    return tuple(tuple(_expand(template, grammar["slots"])) for template in grammar["templates"])
 
 
 @functools.cache

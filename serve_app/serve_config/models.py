@@ -1,0 +1,73 @@
+"""The configured models in; names that others have, and checkpoints that cannot be loaded, out."""
+
+import re
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from serve_app.config import ModelConfig
+from serve_app.errors import ConfigError
+from serve_app.ingress.served import OPENAI_NAMES
+from serve_app.models.loader import PROJECT_ROOT, checkpoint_path
+
+OWN_DEPLOYMENTS = ("Ingress", "Preprocessor")
+"""The deployments that are no models; `app.build` names them."""
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LFS_POINTER = b"version https://git-lfs.github.com/"
+_HEAD_BYTES = 1024
+
+
+def check_models(models: Sequence[ModelConfig], place: str) -> Iterator[ConfigError]:
+    for index, model in enumerate(models):
+        yield from _check_names(model, f"{place}.{index}")
+        try:
+            _check_checkpoint(model)
+        except ConfigError as error:
+            yield ConfigError(f"{place}.{index}.checkpoint", error.reason)
+        except OSError as error:
+            reason = f"{model.checkpoint} cannot be read: {error.strerror}"
+            yield ConfigError(f"{place}.{index}.checkpoint", reason)
+
+
+def _check_names(model: ModelConfig, place: str) -> Iterator[ConfigError]:
+    if model.name in OWN_DEPLOYMENTS:
+        yield ConfigError(f"{place}.name", f"{model.name} is a deployment of the server's own")
+    places = [f"{place}.name", *(f"{place}.aliases.{index}" for index in range(len(model.aliases)))]
+    for here, name in zip(places, (model.name, *model.aliases), strict=True):
+        if name in OPENAI_NAMES:
+            reason = f"{name} is OpenAI's and means the default model; set default_model instead"
+            yield ConfigError(here, reason)
+
+
+def _check_checkpoint(model: ModelConfig) -> None:
+    """
+    Raises:
+        ConfigError: nothing could be loaded from it.
+        OSError: it is there and cannot be read.
+    """
+    path = checkpoint_path(model)
+    if path is not None:
+        if not tarfile.is_tarfile(path):
+            raise ConfigError("checkpoint", f"{path} {_what_it_is(path)}")
+        return
+    if model.checkpoint is None:
+        return
+    if not _HUB_NAME.fullmatch(model.checkpoint):
+        reason = f"{model.checkpoint!r} is neither a .nemo file nor a hub name, owner/name"
+        raise ConfigError("checkpoint", reason)
+    if (PROJECT_ROOT / model.checkpoint).exists():
+        raise ConfigError("checkpoint", f"{PROJECT_ROOT / model.checkpoint} is no .nemo file")
+
+
+def _what_it_is(path: Path) -> str:
+    """What a file looks like that is no archive, as NeMo's checkpoints are."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head:
+        return "is empty"
+    if head.startswith(_LFS_POINTER):
+        return "is a Git LFS pointer, not the checkpoint itself: run `git lfs pull`"
+    if head.isascii() and b"\0" not in head:
+        return "is a text file, no archive as NeMo writes them"
+    return "is no archive as NeMo writes them"
