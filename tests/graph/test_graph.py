@@ -12,10 +12,18 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-import soundfile as sf
 
+from serve_app.wer import Errors, count_errors
 from tests.graph.conftest import ROOT, Server
-from tests.graph.recordings import CODECS, coded, mixed_clips, noise_wav, silence_wav, wav
+from tests.graph.recordings import (
+    CODECS,
+    coded,
+    mixed_clips,
+    noise_wav,
+    silence_wav,
+    spoken_digits,
+    wav,
+)
 
 SAMPLES = json.loads((ROOT / "tiny/samples/samples.json").read_text())
 
@@ -24,10 +32,14 @@ def transcribe(server: Server, audio: bytes, model: str = "parakeet") -> str:
     return server.openai.audio.transcriptions.create(model=model, file=("a", audio)).text
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample["file"])
-def test_real_people_are_understood(running_server: Server, sample: dict[str, str]) -> None:
-    audio = (ROOT / "tiny/samples" / sample["file"]).read_bytes()
-    assert transcribe(running_server, audio) == sample["text"]
+def test_a_real_person_is_understood_in_every_codec(running_server: Server) -> None:
+    """Within the card's bound for the person that training never heard: one digit in ten."""
+    folder = ROOT / "tiny/samples"
+    texts = [transcribe(running_server, (folder / each["file"]).read_bytes()) for each in SAMPLES]
+    said = [each["text"].split() for each in SAMPLES]
+    errors = [count_errors(*pair) for pair in zip(said, map(str.split, texts), strict=True)]
+    assert len(SAMPLES) == 8
+    assert sum(errors, Errors()).rate <= 0.10, texts
 
 
 def test_silence_gives_an_empty_text(running_server: Server) -> None:
@@ -35,15 +47,15 @@ def test_silence_gives_an_empty_text(running_server: Server) -> None:
 
 
 def test_words_have_times_and_confidences_from_the_decoder(running_server: Server) -> None:
-    sample = SAMPLES[0]
     answer = running_server.openai.audio.transcriptions.create(
         model="whisper-1",
-        file=ROOT / "tiny/samples" / sample["file"],
+        file=ROOT / "tiny/samples" / SAMPLES[0]["file"],
         response_format="verbose_json",
         timestamp_granularities=["word", "segment"],
     )
     assert answer.words is not None
-    assert [word.word for word in answer.words] == sample["text"].split()
+    assert [word.word for word in answer.words] == answer.text.split()
+    assert len(answer.words) == len(SAMPLES[0]["text"].split())
     times = [time for word in answer.words for time in (word.start, word.end)]
     assert times == sorted(times)
     assert times[-1] <= float(answer.duration)
@@ -180,13 +192,16 @@ def test_an_upload_of_many_megabytes_passes_whole(running_server: Server) -> Non
     assert float(answer.duration) == pytest.approx(1500)
 
 
-def test_every_codec_gives_the_text_of_its_wav(running_server: Server) -> None:
-    samples, rate_hz = sf.read(ROOT / "tiny/samples/digits-1.wav", dtype="float32")
-    text = transcribe(running_server, wav(samples))
-    assert rate_hz == 16_000
-    assert text
+def test_every_codec_says_about_what_its_wav_says(running_server: Server) -> None:
+    """Codecs that keep the samples say just the same; those that lose some, nearly."""
+    spoken = [spoken_digits(8, random.Random(seed)) for seed in range(4)]
+    plain = [transcribe(running_server, wav(samples)).split() for samples in spoken]
+    assert [len(words) for words in plain] == [8] * 4
     for codec in CODECS:
-        assert transcribe(running_server, coded(samples, codec)) == text, codec
+        coded_clips = [coded(samples, codec) for samples in spoken]
+        found = [transcribe(running_server, clip).split() for clip in coded_clips]
+        wrong = sum(count_errors(*pair).total for pair in zip(plain, found, strict=True))
+        assert wrong <= (0 if codec in {"WAV, 16 bits", "FLAC"} else 4), codec
 
 
 def eventually(condition: Callable[[], bool]) -> None:
