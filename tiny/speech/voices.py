@@ -175,16 +175,24 @@ _Callback = ctypes.CFUNCTYPE(
 )
 
 
+def _espeak() -> tuple[ctypes.CDLL, bytes | None]:
+    """The system's espeak-ng, which the weights were trained with; else a wheel's."""
+    if name := ctypes.util.find_library("espeak-ng"):
+        return ctypes.CDLL(name), None
+    try:
+        import espeakng_loader
+    except ImportError as error:
+        raise RuntimeError("install espeak-ng: apt-get install espeak-ng") from error
+    path = espeakng_loader.get_library_path()
+    return ctypes.CDLL(path), espeakng_loader.get_data_path().encode()
+
+
 class _Engine:
     """espeak-ng, initialised once per process; not thread-safe, as the library is not."""
 
     def __init__(self) -> None:
-        name = ctypes.util.find_library("espeak-ng") or "libespeak-ng.so.1"
-        try:
-            self.library = ctypes.CDLL(name)
-        except OSError as error:
-            raise RuntimeError("install espeak-ng: apt-get install espeak-ng") from error
-        self.rate_hz = self.library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 200, None, 0)
+        self.library, data = _espeak()
+        self.rate_hz = self.library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 200, data, 0)
         self.pieces: list[NDArray[np.int16]] = []
         self.word_starts: dict[int, int] = {}
         self.callback = _Callback(self._receive)
