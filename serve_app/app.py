@@ -11,19 +11,36 @@ from serve_app.deployments.recognizer import Recognizer
 from serve_app.environment import with_environment
 from serve_app.ingress.deployment import Ingress
 
+_BATCHES_HELD = 2
+"""What a model replica may hold: the batch in the model and the next one. The rest waits where it
+can still go to another replica."""
+_PLACES_PER_UPLOAD = 2
+"""More than the ingress admits, so that it says "at capacity" itself, and at once."""
+
 
 def build(args: ServerConfig) -> Application:
     """Ingress → Preprocessor → one deployment per model, each named as the model is.
 
     Serve calls this with what stands under `args:` in a file of `configs/`. Environment variables
-    (`environment.py`) override it.
+    (`environment.py`) override it; entries under `deployments:` override the options set here.
     """
     config = with_environment(args, os.environ)
+    limits = config.limits
     recognizers = {
-        model.name: serve.deployment(name=model.name)(Recognizer).bind(model)
+        model.name: serve.deployment(
+            name=model.name,
+            max_ongoing_requests=_BATCHES_HELD * model.batch.max_batch_size,
+            graceful_shutdown_timeout_s=limits.request_timeout_s,
+        )(Recognizer).bind(model)
         for model in config.models
     }
-    preprocessor = serve.deployment(name="Preprocessor")(Preprocessor).bind(
-        config.preprocessor, config.limits.max_audio_s, config.models, recognizers
-    )
-    return serve.deployment(name="Ingress")(Ingress).bind(config, preprocessor)
+    preprocessor = serve.deployment(
+        name="Preprocessor",
+        max_ongoing_requests=config.preprocessor.max_waiting + config.preprocessor.num_decoders,
+        graceful_shutdown_timeout_s=limits.request_timeout_s,
+    )(Preprocessor).bind(config.preprocessor, limits.max_audio_s, config.models, recognizers)
+    return serve.deployment(
+        name="Ingress",
+        max_ongoing_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
+        graceful_shutdown_timeout_s=limits.request_timeout_s,
+    )(Ingress).bind(config, preprocessor)

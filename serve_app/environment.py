@@ -28,7 +28,7 @@ def with_environment(config: ServerConfig, environ: Mapping[str, str]) -> Server
         ConfigError: a value does not fit its setting; its place is the variable.
     """
     for variable in ENVIRONMENT:
-        if value := environ.get(variable):
+        if value := environ.get(variable, "").strip():
             config = _overridden(config, variable, value)
     return config
 

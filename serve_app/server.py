@@ -79,9 +79,12 @@ def running(
         serve.start(
             http_options=schema.http_options.model_dump(), logging_config=schema.logging_config
         )
-        deploy(schema, is_stopping=(stopping or threading.Event()).is_set, tell=tell)
+        is_stopping = (stopping or threading.Event()).is_set
+        deploy(schema, is_stopping=is_stopping, tell=tell)
+        is_up = not is_stopping()
         yield f"http://{schema.http_options.host}:{schema.http_options.port}"
-        deploy(_draining(schema))
+        if is_up:
+            _drain(schema, tell)
     finally:
         serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
         ray.shutdown()
@@ -99,7 +102,7 @@ def _start_ray(metrics_port: int, stopping: threading.Event | None) -> None:
     )
     if stopping is not None:
         for number in (signal.SIGINT, signal.SIGTERM):  # only now: ray.init sets its own
-            signal.signal(number, lambda *_: stopping.set())
+            signal.signal(number, lambda number, _: _stop(number, stopping))
 
 
 def deploy(
@@ -146,6 +149,23 @@ def _loaded(path: Path) -> tuple[ServeDeploySchema, ServerConfig]:
 
     schema = serve_config.load(path)
     return schema, serve_config.server_config(schema)
+
+
+def _stop(number: int, stopping: threading.Event) -> None:
+    """The first signal asks; a second one does not wait for requests under way."""
+    stopping.set()
+    signal.signal(number, signal.default_int_handler)
+
+
+def _drain(schema: ServeDeploySchema, tell: Callable[[str], None]) -> None:
+    """Wait until the ingress has answered what is under way, for a while at most."""
+    from serve_app.ingress.deployment import DRAIN_TIMEOUT_S
+
+    give_up_at = time.monotonic() + DRAIN_TIMEOUT_S + 10.0
+    try:
+        deploy(_draining(schema), is_stopping=lambda: time.monotonic() > give_up_at)
+    except ConfigError as error:
+        tell(f"requests under way may be cut off: {error}")
 
 
 def _draining(schema: ServeDeploySchema) -> ServeDeploySchema:

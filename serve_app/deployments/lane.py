@@ -26,6 +26,9 @@ from serve_app.transcript.types import Hypothesis
 
 logger = logging.getLogger(__name__)
 
+_MAX_FAILURES_IN_A_ROW = 16
+"""Single chunks that failed with no success between: no longer their fault, but the model's."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
@@ -66,6 +69,7 @@ class Lane:
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._layout_thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
         self._batch_began_at: float | None = None
+        self._num_failures_in_a_row = 0
         self._loop_task = asyncio.get_running_loop().create_task(self._run())
 
     @property
@@ -78,6 +82,11 @@ class Lane:
     def busy_for_s(self) -> float:
         """How long the batch in the model has been there; 0 if there is none."""
         return 0.0 if self._batch_began_at is None else time.perf_counter() - self._batch_began_at
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the replica should be replaced: its model answers nobody any more."""
+        return self._loop_task.done() or self._num_failures_in_a_row >= _MAX_FAILURES_IN_A_ROW
 
     def configure(self, config: BatchConfig) -> None:
         """Cut the next batches by `config`."""
@@ -102,7 +111,7 @@ class Lane:
         return row.answer
 
     async def close(self) -> None:
-        """Stop after the batch in the model; who still waits hears an error that can be retried."""
+        """Stop. Serve does so only when nobody waits any more; who still does is cancelled."""
         self._loop_task.cancel()
         await asyncio.gather(self._loop_task, return_exceptions=True)
         for row in self._waiting:
@@ -188,6 +197,8 @@ class Lane:
         began_at = self._batch_began_at = time.perf_counter()
         try:
             hypotheses = await self._recognize(prepared)
+            if len(hypotheses) != len(rows):
+                raise ValueError(f"{len(hypotheses)} hypotheses for {len(rows)} chunks")
         except Exception as error:  # the model's failure belongs to these rows, not to the lane
             if len(rows) == 1:
                 self._fail(rows[0], error)
@@ -200,6 +211,7 @@ class Lane:
             return
         finally:
             self._batch_began_at = None
+        self._num_failures_in_a_row = 0
         model_s = time.perf_counter() - began_at
         for row, hypothesis in zip(rows, hypotheses, strict=True):
             if not row.answer.done():
@@ -216,6 +228,7 @@ class Lane:
 
     def _fail(self, row: _Row, error: Exception) -> None:
         logger.error("a chunk of %.1f s failed", row.audio_s, exc_info=error)
+        self._num_failures_in_a_row += 1
         if not row.answer.done():
             reason = "out of device memory" if isinstance(error, DeviceMemoryError) else str(error)
             row.answer.set_exception(EngineError(self._recognizer.info.name, reason))

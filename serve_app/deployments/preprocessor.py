@@ -6,13 +6,15 @@ from contextlib import aclosing
 
 from serve_app.audio.sandbox import DecoderPool
 from serve_app.config import ModelConfig, PreprocessorConfig
-from serve_app.deployments.routing import Handle, ServeRecognizer
+from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
 from serve_app.errors import DeadlineExceededError
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines import offline
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
 from serve_app.transcript.types import Segment, Transcript
+
+_INFO_TIMEOUT_S = 3.0
 
 
 class Preprocessor:
@@ -28,6 +30,7 @@ class Preprocessor:
         join_serve_logs()
         self._models = {model.name: model for model in models}
         self._handles = handles
+        self._infos: dict[str, ModelInfo] = {}
         self._max_chunks_in_flight = config.max_chunks_in_flight
         self._metrics = PreprocessorMetrics()
         self._decoders = DecoderPool(
@@ -79,10 +82,17 @@ class Preprocessor:
                 yield part
 
     async def models(self) -> list[ModelInfo]:
-        """What the loaded models can do, in the order of the configuration."""
-        return list(
-            await asyncio.gather(*(self._handles[name].info.remote() for name in self._models))
-        )
+        """What the models that answer now can do, in the order of the configuration."""
+        await asyncio.gather(*(self._ask_info(name) for name in self._models))
+        return [self._infos[name] for name in self._models if name in self._infos]
+
+    async def _ask_info(self, name: str) -> None:
+        """A model that cannot answer now has no entry, and keeps nobody waiting for the others."""
+        try:
+            async with asyncio.timeout(_INFO_TIMEOUT_S):
+                self._infos[name] = await self._handles[name].info.remote()
+        except (TimeoutError, *REPLICA_LOST):
+            self._infos.pop(name, None)
 
     async def __del__(self) -> None:
         await self._decoders.close()

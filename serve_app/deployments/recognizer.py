@@ -67,6 +67,8 @@ class Recognizer:
 
     def check_health(self) -> None:
         """Called by Serve; raising makes it replace this replica."""
+        if self._lane.is_broken:
+            raise RuntimeError("the model answers nobody any more")
         if self._lane.busy_for_s > _STUCK_AFTER_S:
             raise RuntimeError(f"the model has been busy with one batch for {_STUCK_AFTER_S:g} s")
 

@@ -17,7 +17,7 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
-from serve_app.errors import AtCapacityError, ModelUnavailableError
+from serve_app.errors import AtCapacityError, EngineError, ModelUnavailableError
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
@@ -31,8 +31,49 @@ REPLICA_LOST = (RayActorError, DeploymentUnavailableError)
 """What a caller gets when the replica that it called is gone, or none is there."""
 
 _RETRY_FOR_S = 120.0
-"""A replica is back within this, model included, or its callers hear that it is unavailable."""
+"""From the first loss: a replica is back within this, model included, or it is unavailable."""
+_MAX_DEATHS = 4
+"""What kills replica after replica is the call itself; it must not go round for ever."""
+_ONE_DEATH_S = 1.0
+"""Losses closer together are one death: the router may offer a dead replica again at once."""
 _RETRY_AFTER_S = 2.0
+
+
+class Patience:
+    """How long one caller goes on when it loses replicas."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, after an answer or a part of one."""
+        self._pauses = backoff_s()
+        self._first_loss_at: float | None = None
+        self._last_death_at = float("-inf")
+        self._num_deaths = 0
+
+    async def pause(self) -> None:
+        await asyncio.sleep(next(self._pauses))
+
+    async def after_loss(self, error: Exception) -> None:
+        """Wait until it is time to try again.
+
+        Raises:
+            EngineError: replica after replica died.
+            ModelUnavailableError: no replica came back in time.
+        """
+        now = time.monotonic()
+        self._first_loss_at = now if self._first_loss_at is None else self._first_loss_at
+        if now - self._last_death_at >= _ONE_DEATH_S:
+            self._last_death_at = now
+            self._num_deaths += 1
+        if self._num_deaths > _MAX_DEATHS:
+            raise EngineError(self._what, f"{_MAX_DEATHS} replicas died of this call") from error
+        if now - self._first_loss_at > _RETRY_FOR_S:
+            raise ModelUnavailableError(self._what, _RETRY_AFTER_S) from error
+        logger.warning("a replica of %s was lost; its call goes to another", self._what)
+        await self.pause()
 
 
 def backoff_s() -> Iterator[float]:
@@ -50,28 +91,25 @@ class ServeRecognizer:
         self._model = model
         self._handle = handle.options(_by_reference=False)
         self._count_retry = count_retry
-        self._is_admitted = False
+        self._has_begun = False
 
     async def recognize(self, request: RecognitionRequest) -> Recognition:
-        """See `ChunkRecognizer`. Once one chunk of a recording was accepted, a full queue makes
-        the others wait: what was begun is brought to its end."""
-        give_up_at = time.monotonic() + _RETRY_FOR_S
-        for pause_s in backoff_s():
+        """See `ChunkRecognizer`. Only the first chunk of a recording may find the queue full; the
+        others wait, so that what was begun is brought to its end."""
+        may_be_refused, self._has_begun = not self._has_begun, True
+        patience = Patience(self._model)
+        while True:
             try:
                 recognition: Recognition = await self._handle.recognize.remote(request)
-            except REPLICA_LOST as error:
-                if time.monotonic() > give_up_at:
-                    raise ModelUnavailableError(self._model, _RETRY_AFTER_S) from error
-                logger.warning("%s lost a replica; its chunk goes to another", self._model)
-                self._count_retry()
-            except (AtCapacityError, BackPressureError) as error:
-                if not self._is_admitted:
-                    raise AtCapacityError(f"the queue of {self._model} is full", 2.0) from error
-            else:
-                self._is_admitted = True
                 return recognition
-            await asyncio.sleep(pause_s)
-        raise AssertionError("backoff_s never ends")
+            except REPLICA_LOST as error:
+                self._count_retry()
+                await patience.after_loss(error)
+            except (AtCapacityError, BackPressureError) as error:
+                if may_be_refused:
+                    what = f"the queue of {self._model} is full"
+                    raise AtCapacityError(what, _RETRY_AFTER_S) from error
+                await patience.pause()
 
 
 class ServeTranscriber:
@@ -93,19 +131,19 @@ class ServeTranscriber:
         """A preprocessor that dies is replaced by another that begins again; recognition gives
         the same segments again, so those that have left already are passed over."""
         num_sent = 0
-        give_up_at = time.monotonic() + _RETRY_FOR_S
-        for pause_s in backoff_s():
+        patience = Patience("the preprocessor")
+        while True:
             try:
                 async with aclosing(self._parts(upload, request, skip=num_sent)) as parts:
                     async for part in parts:
                         num_sent += 1
+                        patience.reset()
                         yield part
                 return
+            except BackPressureError as error:
+                raise AtCapacityError("too many recordings wait", _RETRY_AFTER_S) from error
             except REPLICA_LOST as error:
-                if time.monotonic() > give_up_at:
-                    raise ModelUnavailableError("the preprocessor", _RETRY_AFTER_S) from error
-                logger.warning("a preprocessor was lost; its recording begins again")
-            await asyncio.sleep(pause_s)
+                await patience.after_loss(error)
 
     async def _parts(
         self, upload: bytes, request: TranscriptionRequest, *, skip: int
@@ -130,15 +168,11 @@ class ServeTranscriber:
 
 
 async def _with_retries(call: Callable[[], Awaitable[T]]) -> T:
-    give_up_at = time.monotonic() + _RETRY_FOR_S
-    for pause_s in backoff_s():
+    patience = Patience("the preprocessor")
+    while True:
         try:
             return await call()
         except BackPressureError as error:
             raise AtCapacityError("too many recordings wait", _RETRY_AFTER_S) from error
         except REPLICA_LOST as error:
-            if time.monotonic() > give_up_at:
-                raise ModelUnavailableError("the preprocessor", _RETRY_AFTER_S) from error
-            logger.warning("a preprocessor was lost; its call begins again")
-        await asyncio.sleep(pause_s)
-    raise AssertionError("backoff_s never ends")
+            await patience.after_loss(error)

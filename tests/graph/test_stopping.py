@@ -1,6 +1,7 @@
 """A server of its own process: how it starts, what stops it, and what is left behind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +31,7 @@ def slow_config(tmp_path: Path) -> Path:
     application["deployments"] = application["deployments"][:2]
     path = tmp_path / "slow.yaml"
     path.write_text(yaml.safe_dump(document))
+    shutil.copy(ROOT / "configs/ray.env", tmp_path)
     return path
 
 

@@ -173,7 +173,7 @@ class DecoderPool:
         while True:
             try:
                 return await DecoderProcess.start(self._limits, self._timeout_s)
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, ValueError) as error:
                 _log.error("a decoder does not start: %r", error)
                 await asyncio.sleep(_PAUSE_AFTER_FAILED_START_S)
 

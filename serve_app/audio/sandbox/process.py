@@ -69,7 +69,11 @@ class DecoderProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_unix_connection(sock=ours)
-            decoder = cls(reader, writer, _spawn(theirs, limits), timeout_s)
+            try:
+                decoder = cls(reader, writer, _spawn(theirs, limits), timeout_s)
+            except BaseException:
+                writer.close()
+                raise
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 kind, _ = await decoder._hear()
