@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_training_arguments(parakeet, epochs=8, minutes=55)
+    parakeet.add_argument(
+        "--continue",
+        action="store_true",
+        dest="goes_on",
+        help="start from the weights that lie there, at a quarter of the learning rate",
+    )
     parakeet.set_defaults(run=_run_parakeet)
 
     canary = commands.add_parser(
@@ -101,9 +108,11 @@ def _run_parakeet(arguments: argparse.Namespace) -> int:
     from tiny.release import Release, TrainingOptions
 
     options = TrainingOptions(**_chosen(arguments))
+    if arguments.goes_on:
+        options = replace(options, peak_learning_rate=options.peak_learning_rate / 4)
     release = Release.parakeet()
     if not arguments.evaluate_only:
-        release.train(options, SCRATCH)
+        release.train(options, SCRATCH, goes_on=arguments.goes_on)
     print(release.evaluate(options.seed))
     return 0
 

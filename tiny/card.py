@@ -45,7 +45,7 @@ model on any CPU. Written by `make tiny`; do not edit.
 | recipe's hash | `{recipe_sha256}` |
 | trained | {date}, {minutes:.0f} minutes ({machine}, torch {torch}) |
 | heard | {heard} |
-
+{before}
 ## Figures
 
 Greedy decoding. Nothing below was in training: neither the transcripts, nor the variants of
@@ -96,7 +96,8 @@ def render_card(facts: Mapping[str, Any]) -> str:
         heard=_HEARD.format(**training["report"], num_rows=training["options"]["num_rows"]),
         **training["report"],
         parameters=training["parameters"],
-        command=_COMMAND.format(**training["options"]),
+        command=_COMMAND.format(**training["options"]) + _continued(training),
+        before=_before(training.get("before")),
         megabytes=facts["weights"]["bytes"] / 1e6,
         sha256=facts["weights"]["sha256"],
         evaluation_seed=facts["evaluation"]["seed"],
@@ -106,6 +107,19 @@ def render_card(facts: Mapping[str, Any]) -> str:
         words_timed=sets["word-times"]["words_timed"],
         midpoint_aim_ms=MIDPOINT_AIM_MS,
     )
+
+
+def _continued(training: Mapping[str, Any]) -> str:
+    return " --continue" if training.get("before") else ""
+
+
+def _before(training: Mapping[str, Any] | None) -> str:
+    """The row of the training that this one went on from, where there is one."""
+    if training is None:
+        return ""
+    heard = _HEARD.format(**training["report"], num_rows=training["options"]["num_rows"])
+    command = _COMMAND.format(**training["options"])
+    return f"| before that | `{command}`, commit {training['commit']}: {heard} |\n"
 
 
 def _row(title: str, aim: float | None, figures: Mapping[str, Any]) -> str:

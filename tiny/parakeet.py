@@ -96,18 +96,24 @@ def build_tokenizer(folder: Path) -> None:
 
 
 def train(
-    options: TrainingOptions, scratch: Path
+    options: TrainingOptions, scratch: Path, start: Path | None = None
 ) -> tuple[EncDecHybridRNNTCTCBPEModel, TrainingReport]:
-    """Train from nothing; `scratch` gets the tokenizer and the log's last checkpoint."""
+    """Train from nothing, or go on from the weights `start`.
+
+    `scratch` gets the tokenizer and the log's last checkpoint.
+    """
     torch.manual_seed(options.seed)
     random.seed(options.seed)
     torch.set_num_threads(options.num_threads)
     build_tokenizer(scratch / "tokenizer")
     model = build_model(scratch / "tokenizer")
+    if start is not None:
+        before = EncDecHybridRNNTCTCBPEModel.restore_from(str(start), map_location="cpu")
+        model.load_state_dict(before.state_dict())
     frame_head = nn.Linear(_WIDTH, model.joint.num_classes_with_blank - len(DURATIONS))
     rows = corpus.draw_rows(options.num_rows, options.seed)
     # Short recordings teach faster: the first epoch leaves out those that are joined.
-    single = [row for row in rows if len(row.parts) == 1]
+    single = rows if start is not None else [row for row in rows if len(row.parts) == 1]
     epochs = [single] + [rows] * (options.epochs - 1)
     trainer = _Trainer(model, frame_head, options, num_rows=sum(map(len, epochs)))
     for epoch, chosen in enumerate(epochs):

@@ -49,10 +49,14 @@ class Release:
             training_manifest=stem.with_suffix(".train.jsonl.gz"),
         )
 
-    def train(self, options: TrainingOptions, scratch: Path) -> None:
-        """Train, and write the weights, what they were trained on, and how."""
+    def train(self, options: TrainingOptions, scratch: Path, *, goes_on: bool = False) -> None:
+        """Train, and write the weights, what they were trained on, and how.
+
+        `goes_on` starts from the weights that lie there, and keeps what is known of them.
+        """
         commit, digest = _commit(), recipe_digest()
-        model, report = train(options, scratch)
+        before = json.loads(self.facts.read_text())["training"] if goes_on else None
+        model, report = train(options, scratch, self.weights if goes_on else None)
         save(model, self.weights)
         rows = corpus.draw_rows(options.num_rows, options.seed)
         _write_training_manifest(self.training_manifest, rows)
@@ -65,6 +69,7 @@ class Release:
             "parameters": sum(p.numel() for p in model.parameters()),
             "options": asdict(options),
             "report": asdict(report),
+            "before": before,
         }
         self.facts.write_text(_dump({"training": training}))
 
