@@ -5,6 +5,7 @@ This is how a server asks a Canary: no `transcribe()`, one prompt per row in a m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,18 +90,25 @@ def align(
     waveforms: Sequence[NDArray[np.float32]],
     texts: Sequence[str],
 ) -> list[list[Word]]:
-    """Return when each word of a transcript is said, by the aligner inside the model."""
+    """Return when each word of a transcript is said, by the aligner inside the model.
+
+    NeMo's alignment fails on a word that begins with a mark its tokenizer drops ("¿Qué").
+    """
     aligned = get_forced_aligned_timestamps_with_external_model(
         audio=[torch.from_numpy(waveform) for waveform in waveforms],
         external_ctc_model=canary.timestamps_asr_model.eval(),
         main_model_predictions=[
-            Hypothesis(score=0.0, y_sequence=torch.tensor([]), text=text) for text in texts
+            Hypothesis(score=0.0, y_sequence=torch.tensor([]), text=re.sub("[¿¡]", "", text))
+            for text in texts
         ],
         batch_size=16,
         timestamp_type=["word"],
         verbose=False,
     )
     return [
-        [Word(word["word"], word["start"], word["end"]) for word in hypothesis.timestamp["word"]]
-        for hypothesis in aligned
+        [
+            Word(word, found["start"], found["end"])
+            for word, found in zip(text.split(), hypothesis.timestamp["word"], strict=True)
+        ]
+        for text, hypothesis in zip(texts, aligned, strict=True)
     ]

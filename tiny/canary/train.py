@@ -42,6 +42,8 @@ _ALIGNER_ALONE = 0.08
 """The share of the training before the decoder joins: until words are heard apart, it would
 learn no more than which words are frequent."""
 
+_LONGEST_STEP_S = 10.0
+
 _NO_LIMIT = 10_000
 """Frames of a word: unlike a transducer, the aligner may stay on a word as long as it lasts."""
 
@@ -54,8 +56,8 @@ class TrainingOptions:
     epochs: int = 6
     num_rows: int = 36_000
     minutes: float = 50.0
-    """Wall-clock limit: the learning rate comes down in time for it."""
-    batch_audio_s: float = 80.0
+    """Time limit for the steps: the learning rate comes down in time for it."""
+    batch_audio_s: float = 60.0
     peak_learning_rate: float = 2e-3
     num_threads: int = 2
 
@@ -111,12 +113,11 @@ class Trainer:
             np.stack([augment.warp_filters(mel_filters, warp) for warp in warps])
         )
         self.rng = random.Random(f"canary training {options.seed}")
-        self.started = time.monotonic()
-        self.steps, self.rows_seen, self.audio_s = 0, 0, 0.0
+        self.steps, self.rows_seen, self.audio_s, self.worked_s = 0, 0, 0.0, 0.0
 
     @property
     def minutes(self) -> float:
-        return (time.monotonic() - self.started) / 60
+        return self.worked_s / 60
 
     @property
     def progress(self) -> float:
@@ -144,6 +145,7 @@ class Trainer:
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Take one step; return each part of the loss, per token or per frame."""
+        started = time.monotonic()
         rate = self.options.peak_learning_rate * min(1.0, (self.steps + 1) / 200)
         cosine = 0.5 * (1 + math.cos(math.pi * self.progress))
         for group in self.optimizer.param_groups:
@@ -158,6 +160,8 @@ class Trainer:
         self.steps += 1
         self.rows_seen += len(batch.rows)
         self.audio_s += float(batch.num_samples.sum()) / SAMPLE_RATE_HZ
+        # A process that was stopped for a while has not trained in that time.
+        self.worked_s += min(_LONGEST_STEP_S, time.monotonic() - started)
         return {name: float(loss) for name, loss in losses.items()}
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
