@@ -24,6 +24,9 @@ from serve_app.models.protocols import RecognitionOptions, RecognitionRequest
 from serve_app.transcript.types import Hypothesis, Word
 
 
+_OPENING_MARKS = str.maketrans("", "", "¿¡")
+
+
 class CanaryRecognizer(NemoRecognizer):
     """An attention encoder-decoder, with its CTC aligner where the checkpoint brings one."""
 
@@ -223,18 +226,27 @@ class CanaryRecognizer(NemoRecognizer):
             ],
             external_ctc_model=self._aligner,
             main_model_predictions=[
-                NemoHypothesis(score=0.0, y_sequence=torch.tensor([]), text=text) for text in texts
+                NemoHypothesis(score=0.0, y_sequence=torch.tensor([]), text=_alignable(text))
+                for text in texts
             ],
             batch_size=len(texts),
             timestamp_type=["word"],
             has_hypotheses=True,
             verbose=False,
         )
-        return [_timed(row.timestamp["word"]) for row in aligned]
+        return [
+            _timed(text, row.timestamp["word"]) for text, row in zip(texts, aligned, strict=True)
+        ]
 
 
-def _timed(found: Sequence[Mapping[str, Any]]) -> tuple[Word, ...] | None:
+def _alignable(text: str) -> str:
+    """NeMo 3.0's aligner raises on words that open with a mark, such as `¿Qué`."""
+    return text.translate(_OPENING_MARKS)
+
+
+def _timed(text: str, found: Sequence[Mapping[str, Any]]) -> tuple[Word, ...] | None:
     """Where a text is too long for its audio, NeMo gives nothing, or times of -1."""
-    words = tuple(Word(word["word"], word["start"], word["end"]) for word in found)
-    is_aligned = words and all(word.end_s >= word.start_s >= 0 for word in words)
-    return words if is_aligned else None
+    spelt = text.split()
+    if len(spelt) != len(found) or not all(w["end"] >= w["start"] >= 0 for w in found):
+        return None
+    return tuple(Word(word, w["start"], w["end"]) for word, w in zip(spelt, found, strict=True))
