@@ -23,7 +23,6 @@ from serve_app.models.offline.repetition import without_loops
 from serve_app.models.protocols import RecognitionOptions, RecognitionRequest
 from serve_app.transcript.types import Hypothesis, Word
 
-
 _OPENING_MARKS = str.maketrans("", "", "¿¡")
 
 
