@@ -59,4 +59,5 @@ bench: install  ## Measure the server against the model alone; writes docs/bench
 	@$(BIN)/python -m loadtest.bench --config $(CONFIG) --report docs/bench.md
 
 tiny: install  ## Train the embedded model again (about an hour on two cores)
-	@$(BIN)/python -m tiny parakeet
+	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32
+	@$(BIN)/python -m tiny parakeet --epochs 3 --minutes 10 --continue
