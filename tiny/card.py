@@ -114,12 +114,13 @@ def _continued(training: Mapping[str, Any]) -> str:
 
 
 def _before(training: Mapping[str, Any] | None) -> str:
-    """The row of the training that this one went on from, where there is one."""
+    """A row for each training that this one went on from, the latest first."""
     if training is None:
         return ""
     heard = _HEARD.format(**training["report"], num_rows=training["options"]["num_rows"])
-    command = _COMMAND.format(**training["options"])
-    return f"| before that | `{command}`, commit {training['commit']}: {heard} |\n"
+    command = _COMMAND.format(**training["options"]) + _continued(training)
+    row = f"| before that | `{command}`, commit {training['commit']}: {heard} |\n"
+    return row + _before(training.get("before"))
 
 
 def _row(title: str, aim: float | None, figures: Mapping[str, Any]) -> str:
