@@ -33,13 +33,14 @@ def transcribe(server: Server, audio: bytes, model: str = "parakeet") -> str:
 
 
 def test_a_real_person_is_understood_in_every_codec(running_server: Server) -> None:
-    """Within the card's bound for the person that training never heard: one digit in ten."""
+    """Of the person that training never heard. The card's figure is of 825 words; these are 52, and
+    a model that errs on one word in twelve errs on up to eight of them, once in twenty draws."""
     folder = ROOT / "tiny/samples"
     texts = [transcribe(running_server, (folder / each["file"]).read_bytes()) for each in SAMPLES]
     said = [each["text"].split() for each in SAMPLES]
     errors = [count_errors(*pair) for pair in zip(said, map(str.split, texts), strict=True)]
     assert len(SAMPLES) == 8
-    assert sum(errors, Errors()).rate <= 0.10, texts
+    assert sum(errors, Errors()).total <= 8, texts
 
 
 def test_silence_gives_an_empty_text(running_server: Server) -> None:
