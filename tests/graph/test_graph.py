@@ -33,8 +33,7 @@ def transcribe(server: Server, audio: bytes, model: str = "parakeet") -> str:
 
 
 def test_a_real_person_is_understood_in_every_codec(running_server: Server) -> None:
-    """Of the person that training never heard. The card's figure is of 825 words; these are 52, and
-    a model that errs on one word in twelve errs on up to eight of them, once in twenty draws."""
+    """Of the person that training never heard: the card's figure is of 825 words, these are 52."""
     folder = ROOT / "tiny/samples"
     texts = [transcribe(running_server, (folder / each["file"]).read_bytes()) for each in SAMPLES]
     said = [each["text"].split() for each in SAMPLES]
