@@ -35,7 +35,8 @@ _RETRY_FOR_S = 120.0
 _MAX_DEATHS = 4
 """What kills replica after replica is the call itself; it must not go round for ever."""
 _ONE_DEATH_S = 1.0
-"""Losses closer together are one death: the router may offer a dead replica again at once."""
+"""An attempt that fails sooner met a replica that was dead already, which the router may offer
+again; only one that took longer, waiting for a live one included, may have killed it."""
 _RETRY_AFTER_S = 2.0
 
 
@@ -50,8 +51,8 @@ class Patience:
         """Begin anew, after an answer or a part of one."""
         self._pauses = backoff_s()
         self._first_loss_at: float | None = None
-        self._last_death_at = float("-inf")
         self._num_deaths = 0
+        self._attempt_began_at = time.monotonic()
 
     async def pause(self) -> None:
         await asyncio.sleep(next(self._pauses))
@@ -65,8 +66,7 @@ class Patience:
         """
         now = time.monotonic()
         self._first_loss_at = now if self._first_loss_at is None else self._first_loss_at
-        if now - self._last_death_at >= _ONE_DEATH_S:
-            self._last_death_at = now
+        if now - self._attempt_began_at >= _ONE_DEATH_S:
             self._num_deaths += 1
         if self._num_deaths > _MAX_DEATHS:
             raise EngineError(self._what, f"{_MAX_DEATHS} replicas died of this call") from error
@@ -74,6 +74,7 @@ class Patience:
             raise ModelUnavailableError(self._what, _RETRY_AFTER_S) from error
         logger.warning("a replica of %s was lost; its call goes to another", self._what)
         await self.pause()
+        self._attempt_began_at = time.monotonic()
 
 
 def backoff_s() -> Iterator[float]:
