@@ -62,3 +62,4 @@ tiny: install  ## Train the embedded model again (about an hour on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32
 	@$(BIN)/python -m tiny parakeet --epochs 3 --minutes 10 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 2 --minutes 4.5 --continue
+	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 13 --continue
