@@ -1,4 +1,4 @@
-"""Options -> trained weights with their manifests, figures and model card."""
+"""What ships of a tiny model, and how its weights came to be: files, commit, recipe, stages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,121 +16,173 @@ from typing import Any
 import torch
 from nemo.collections.asr.models import ASRModel
 
-from tiny.card import render_card
-from tiny.evaluate import evaluate
-from tiny.parakeet import TrainingOptions, save, train
-from tiny.speech import corpus
-from tiny.speech.recordings import TRAINING_SPEAKERS
-from tiny.speech.voices import ENGLISH_ACCENTS, TRAINING_VARIANTS
-
-__all__ = ["Release", "TrainingOptions"]
-
-HERE = Path(__file__).parent
+TINY = Path(__file__).parent
 UNCOMMITTED = "not committed"
+_DECIDES = {".py", ".yaml", ".flac", ".json"}
 
-_RECIPE = ("speech", "targets.py", "tdt_loss.py", "parakeet.py", "parakeet.yaml", "data")
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """What `python -m tiny MODEL` may choose; each model has its own defaults."""
+
+    seed: int
+    epochs: int
+    minutes: float
+    """Time limit for the steps: the learning rate comes down in time for it."""
+    num_rows: int
+    batch_audio_s: float
+    peak_learning_rate: float = 2e-3
+    num_threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    epochs_done: float
+    steps: int
+    minutes: float
+    speech_hours: float
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The files that ship for one model."""
+    """The files that ship for one model; `recipe` names what of this folder decides them."""
 
-    weights: Path
-    facts: Path
-    card: Path
-    training_manifest: Path
+    name: str
+    recipe: tuple[str, ...]
 
-    @classmethod
-    def parakeet(cls) -> Release:
-        stem = HERE / "weights" / "parakeet-tiny"
-        return cls(
-            weights=stem.with_suffix(".nemo"),
-            facts=stem.with_suffix(".json"),
-            card=stem.with_suffix(".md"),
-            training_manifest=stem.with_suffix(".train.jsonl.gz"),
-        )
+    @property
+    def weights(self) -> Path:
+        return TINY / "weights" / f"{self.name}.nemo"
 
-    def train(self, options: TrainingOptions, scratch: Path, *, goes_on: bool = False) -> None:
-        """Train, and write the weights, what they were trained on, and how.
+    @property
+    def facts(self) -> Path:
+        return self.weights.with_suffix(".json")
 
-        `goes_on` starts from the weights that lie there, and keeps what is known of them.
+    @property
+    def card(self) -> Path:
+        return self.weights.with_suffix(".md")
+
+    @property
+    def training_manifest(self) -> Path:
+        return self.weights.with_suffix(".train.jsonl.gz")
+
+    def begin(self, *, goes_on: bool) -> dict[str, Any]:
+        """Return what is known before the training; call it then, for the tree may change.
+
+        `goes_on` keeps what is known of the weights that lie there.
         """
-        commit, digest = _commit(), recipe_digest()
         before = json.loads(self.facts.read_text())["training"] if goes_on else None
-        model, report = train(options, scratch, self.weights if goes_on else None)
-        save(model, self.weights)
-        rows = corpus.draw_rows(options.num_rows, options.seed)
-        _write_training_manifest(self.training_manifest, rows)
+        return {"commit": self._commit(), "recipe_sha256": digest(self.recipe), "before": before}
+
+    def record(
+        self,
+        begun: Mapping[str, Any],
+        options: TrainingOptions,
+        report: TrainingReport,
+        parameters: int | Mapping[str, int],
+        heard: Iterable[Mapping[str, object]],
+    ) -> None:
+        """Write how the weights were trained, and all that they `heard`."""
         training = {
-            "commit": commit,
-            "recipe_sha256": digest,
+            **begun,
             "date": datetime.now(UTC).date().isoformat(),
             "machine": f"{platform.machine()}, {options.num_threads} threads, no GPU",
             "torch": torch.__version__,
-            "parameters": sum(p.numel() for p in model.parameters()),
+            "parameters": parameters,
             "options": asdict(options),
             "report": asdict(report),
-            "before": before,
         }
         self.facts.write_text(_dump({"training": training}))
+        lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in heard)
+        # A fixed time keeps the file the same when the transcripts are.
+        self.training_manifest.write_bytes(gzip.compress(lines.encode(), mtime=0))
 
-    def evaluate(self, seed: int) -> str:
+    def measure(
+        self,
+        seed: int,
+        evaluate: Callable[[ASRModel, int], Mapping[str, Any]],
+        render_card: Callable[[Mapping[str, Any]], str],
+    ) -> str:
         """Measure the weights on disk, write facts and card, and return the card."""
         facts: dict[str, Any] = json.loads(self.facts.read_text())
         training = facts["training"]
-        if training["commit"] == UNCOMMITTED and training["recipe_sha256"] == recipe_digest():
+        if training["commit"] == UNCOMMITTED and training["recipe_sha256"] == digest(self.recipe):
             # The very recipe has been committed since: now it has a name.
-            training["commit"] = _commit()
+            training["commit"] = self._commit()
         torch.set_num_threads(training["options"]["num_threads"])
         model = ASRModel.restore_from(str(self.weights), map_location="cpu")
         facts["weights"] = {
             "sha256": hashlib.sha256(self.weights.read_bytes()).hexdigest(),
             "bytes": self.weights.stat().st_size,
         }
-        facts["evaluation"] = {"seed": seed, "sets": evaluate(model, seed)}
+        facts["evaluation"] = {"seed": seed, "figures": evaluate(model, seed)}
         self.facts.write_text(_dump(facts))
         card = render_card(facts)
         self.card.write_text(card)
         return card
 
+    def _commit(self) -> str:
+        """Return the commit whose recipe this is, or that there is none."""
 
-def recipe_digest() -> str:
-    """Return the hash of all that decides what the weights become."""
-    digest = hashlib.sha256()
-    for path in (HERE / name for name in _RECIPE):
+        def git(*arguments: str) -> str:
+            done = subprocess.run(
+                ["git", *arguments], cwd=TINY, capture_output=True, text=True, check=True
+            )
+            return done.stdout.strip()
+
+        try:
+            changed = git("status", "--porcelain", "--", *self.recipe)
+            return UNCOMMITTED if changed else git("rev-parse", "HEAD")
+        except (OSError, subprocess.CalledProcessError):
+            return UNCOMMITTED
+
+
+def digest(names: Iterable[str]) -> str:
+    """Return the hash of files of this folder, in their order; of a folder, all that decides."""
+    hashed = hashlib.sha256()
+    for path in (TINY / name for name in names):
         files = [path] if path.is_file() else sorted(path.iterdir())
         for file in files:
-            if file.suffix in {".py", ".yaml", ".flac", ".json"}:
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
+            if file.suffix in _DECIDES:
+                hashed.update(file.read_bytes())
+    return hashed.hexdigest()
 
 
-def _commit() -> str:
-    """Return the commit whose recipe this is, or that there is none."""
+def history(facts: Mapping[str, Any], *, file: str, command: str, heard: str) -> str:
+    """Return the card's rows on file and training: the last stage, then those before it.
 
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments], cwd=HERE, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--", *_RECIPE)
-        return UNCOMMITTED if changed else git("rev-parse", "HEAD")
-    except (OSError, subprocess.CalledProcessError):
-        return UNCOMMITTED
-
-
-def _write_training_manifest(path: Path, rows: list[corpus.Row]) -> None:
-    speech = {
-        "speakers": TRAINING_SPEAKERS,
-        "accents": ENGLISH_ACCENTS,
-        "variants": TRAINING_VARIANTS,
-    }
-    lines = [json.dumps(speech), *(json.dumps(entry) for entry in corpus.manifest(rows))]
-    # A fixed time keeps the file the same when the transcripts are.
-    path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))
+    `heard` says what `{num_rows:,}` are, and how often they were heard: `{epochs_done:.1f}`.
+    """
+    training, weights = facts["training"], facts["weights"]
+    row = "| {} | {} |".format
+    rows = [
+        row(
+            "file",
+            f"`{file}`, {weights['bytes'] / 1e6:.1f} MB, sha256 `{weights['sha256']}`",
+        ),
+        row("recipe", _recipe(training, command)),
+        row("recipe's hash", f"`{training['recipe_sha256']}`"),
+        row(
+            "trained",
+            "{date}, {report[minutes]:.0f} minutes ({machine}, torch {torch})".format(**training),
+        ),
+        row("heard", _heard(training, heard)),
+    ]
+    while training := training.get("before"):
+        rows.append(row("before that", f"{_recipe(training, command)}: {_heard(training, heard)}"))
+    return "\n".join(rows)
 
 
-def _dump(facts: dict[str, Any]) -> str:
+def _recipe(training: Mapping[str, Any], command: str) -> str:
+    options = "--seed {seed} --epochs {epochs} --minutes {minutes:g}".format(**training["options"])
+    goes_on = " --continue" if training.get("before") else ""
+    return f"`{command} {options}{goes_on}`, commit {training['commit']}"
+
+
+def _heard(training: Mapping[str, Any], heard: str) -> str:
+    said = heard.format(**training["report"], num_rows=training["options"]["num_rows"])
+    return "{steps:,} steps, {speech_hours:.0f} h of speech: ".format(**training["report"]) + said
+
+
+def _dump(facts: Mapping[str, Any]) -> str:
     return json.dumps(facts, indent=2) + "\n"

@@ -24,7 +24,7 @@ from tests.graph.recordings import (
     spoken_digits,
     wav,
 )
-from tiny.evaluate import draw_items, render
+from tiny.parakeet.evaluate import draw_items, render
 
 SAMPLES = json.loads((ROOT / "tiny/samples/samples.json").read_text())
 
@@ -46,7 +46,7 @@ def test_a_real_person_is_understood_in_every_codec(running_server: Server) -> N
 def test_the_unseen_persons_digits_stay_within_the_aim_through_the_server(
     running_server: Server,
 ) -> None:
-    """The issue's bound, one word in ten, on the evaluation's own recordings and their codecs."""
+    """The model's aim, one word in ten, on the evaluation's own recordings in every codec."""
     spoken = [render(item) for item in draw_items("digits", seed=1, num_items=60)]
     clips = [coded(each.waveform, CODECS[index % len(CODECS)]) for index, each in enumerate(spoken)]
     texts = [transcribe(running_server, clip).split() for clip in clips]

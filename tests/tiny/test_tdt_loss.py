@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from tiny.parakeet.tdt_loss import tdt_loss
 from tiny.speech.voices import Utterance, Word
 from tiny.targets import FRAME_S, targets, token_of_each_frame
-from tiny.tdt_loss import tdt_loss
 
 DURATIONS = (0, 1, 2, 3, 4)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tiny.release import history
+
 NAMES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish", "ru": "Russian"}
 LINES = {"clean": "clean", "ulaw": "through G.711 µ-law", "mp3": "through MP3"}
 
@@ -25,16 +27,14 @@ the server, its tests and its first run work with a real model on any CPU. Writt
 
 | | |
 |---|---|
-| file | `canary-tiny.nemo`, {megabytes:.1f} MB, sha256 `{sha256}` |
-| recipe | `{command}`, commit {commit} |
-| recipe's hash | `{recipe_sha256}` |
-| trained | {date}, {minutes:.0f} minutes ({machine}, torch {torch}) |
-| heard | {heard} |
+{history}
+| began with | the encoder of [parakeet-tiny](parakeet-tiny.md), sha256 `{encoder_sha256}` |
 
 ## Figures
 
-Greedy decoding. No phrase below was in training, in any of the five languages, nor were the
-variants of the synthetic voices, nor the real person. The manifests are in
+Greedy decoding. No phrase below was in training, in any of the five languages, nor in that
+of the encoder that it began with; nor were the variants of the synthetic voices, nor the
+real person. The manifests are in
 `tiny/canary/eval/`, drawn with seed {evaluation_seed}.
 
 Recognition (aim: WER ≤ {recognition_aim} without punctuation and capitals) and language
@@ -91,11 +91,9 @@ attribution above.
 - It translates between English and one other language, not between two others.
 """
 
-_COMMAND = "python -m tiny canary --seed {seed} --epochs {epochs} --minutes {minutes:g}"
-
 _HEARD = (
-    "{steps:,} steps, {speech_hours:.0f} h of speech: {epochs_done:.1f} passes over "
-    "{num_rows:,} recordings, each in several tasks, with another vocal tract each time"
+    "{epochs_done:.1f} passes over {num_rows:,} recordings, each in several tasks, with another "
+    "vocal tract each time"
 )
 
 
@@ -105,14 +103,15 @@ def render_card(facts: Mapping[str, Any]) -> str:
     recognition = figures["recognition"]
     heard = sum(row["recordings"] for row in recognition.values())
     identified = sum(row["recordings"] * row["identified"] for row in recognition.values())
+    first = training
+    while first["before"]:
+        first = first["before"]
     return _PAGE.format(
-        **{k: training[k] for k in ("commit", "recipe_sha256", "date", "machine", "torch")},
         **training["parameters"],
-        heard=_HEARD.format(**training["report"], num_rows=training["options"]["num_rows"]),
-        minutes=training["report"]["minutes"],
-        command=_COMMAND.format(**training["options"]),
-        megabytes=facts["weights"]["bytes"] / 1e6,
-        sha256=facts["weights"]["sha256"],
+        history=history(
+            facts, file="canary-tiny.nemo", command="python -m tiny canary", heard=_HEARD
+        ),
+        encoder_sha256=first["encoder_sha256"],
         evaluation_seed=facts["evaluation"]["seed"],
         recognition_aim=_percent(RECOGNITION_AIM),
         identification_aim=_percent(IDENTIFICATION_AIM),

@@ -1,23 +1,28 @@
 """A seed -> the evaluation sets: recordings that training never heard.
 
-Every phrase is held out by `phrases.is_held_out`, every synthetic voice is of a variant
-that training does not use, and the only real person is one whom training has not heard.
+Every phrase is held out by `phrases.is_held_out` and was not heard by parakeet-tiny, whose
+encoder the training began with; every synthetic voice is of a variant that training does not
+use, and the only real person is one whom training has not heard.
 The sets are written as manifests (`eval/*.jsonl`); the audio is made from a manifest's
 line when it is needed.
 """
 
 from __future__ import annotations
 
+import functools
+import gzip
 import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from tiny.canary.speech import phrases, voices
-from tiny.canary.speech.phrases import LANGUAGES, Phrase
+from tiny.canary.speech.phrases import LANGUAGES, PIVOT, Phrase
+from tiny.parakeet.release import RELEASE as PARAKEET
 from tiny.speech import augment
 from tiny.speech.recordings import UNSEEN_SPEAKER
 from tiny.speech.voices import SAMPLE_RATE_HZ, Utterance
@@ -38,6 +43,10 @@ NUM_ITEMS = {
 
 _MP3_COMPRESSION = 0.7
 """Of libsndfile's scale for LAME, where 1 is the smallest file."""
+
+
+class _DrawPhrase(Protocol):
+    def __call__(self, rng: random.Random, *, held_out: bool) -> Phrase: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +121,35 @@ def _draw_parts(family: str, language: str, rng: random.Random) -> list[Phrase]:
     if family == SILENCE_SET:
         return []
     if family == "digits":
-        return [phrases.draw_digits(rng, held_out=True)]
+        return [_draw(phrases.draw_digits, language, rng)]
     if family == "word-times":
-        return [_draw_phrase_of_long_words(language, rng)]
+        return [_draw(functools.partial(_draw_phrase_of_long_words, language), language, rng)]
     num_parts = rng.choices((1, 2, 3), (0.8, 0.13, 0.07))[0]
     draws = rng.choices((phrases.draw_phrase, phrases.draw_digits), (0.8, 0.2), k=num_parts)
-    return [draw(rng, held_out=True) for draw in draws]
+    return [_draw(draw, language, rng) for draw in draws]
 
 
-def _draw_phrase_of_long_words(language: str, rng: random.Random) -> Phrase:
+def _draw(draw: _DrawPhrase, language: str, rng: random.Random) -> Phrase:
+    """Draw until it is a phrase that the encoder has never heard either."""
+    while True:
+        phrase = draw(rng, held_out=True)
+        if language != PIVOT or phrases.plain(phrase.sentences[PIVOT]) not in _heard_before():
+            return phrase
+
+
+@functools.cache
+def _heard_before() -> frozenset[str]:
+    """Return every utterance of parakeet-tiny's training."""
+    manifest = gzip.decompress(PARAKEET.training_manifest.read_bytes()).decode()
+    return frozenset(
+        part for line in manifest.splitlines()[1:] for part in json.loads(line)["parts"]
+    )
+
+
+def _draw_phrase_of_long_words(language: str, rng: random.Random, *, held_out: bool) -> Phrase:
     """Draw a phrase whose words can be said one by one: a letter would be spelt."""
     while True:
-        phrase = phrases.draw_phrase(rng, held_out=True)
+        phrase = phrases.draw_phrase(rng, held_out=held_out)
         words = phrases.plain(phrase.sentences[language]).split()
         if min(map(len, words)) > 1:
             return phrase

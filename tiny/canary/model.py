@@ -12,7 +12,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from nemo.collections.asr.models import EncDecCTCModelBPE, EncDecMultiTaskModel
+import torch
+from nemo.collections.asr.models import ASRModel, EncDecCTCModelBPE, EncDecMultiTaskModel
 from nemo.utils import logging as nemo_logging
 from omegaconf import OmegaConf
 
@@ -39,8 +40,9 @@ class Models:
         return {name: sum(p.numel() for p in model.parameters()) for name, model in counted.items()}
 
 
-def build_models(tokenizers: Path) -> Models:
+def build_models(tokenizers: Path, seed: int) -> Models:
     """Build both with random weights; `tokenizers` is what `tokens.build_tokenizers` wrote."""
+    torch.manual_seed(seed)
     nemo_logging.setLevel(nemo_logging.ERROR)
     config = OmegaConf.load(HERE / "canary.yaml")
     config.tokenizer.langs = {
@@ -54,6 +56,25 @@ def build_models(tokenizers: Path) -> Models:
     aligner = EncDecCTCModelBPE(cfg=aligner_config)
     aligner.encoder = canary.encoder
     return Models(canary, aligner)
+
+
+def take_encoder(models: Models, weights: Path) -> None:
+    """Give both the encoder of a trained model: one that tells words apart already.
+
+    NVIDIA's Canaries begin with the encoder of a recogniser, too.
+    """
+    teacher = ASRModel.restore_from(str(weights), map_location="cpu")
+    models.canary.encoder.load_state_dict(teacher.encoder.state_dict())
+
+
+def go_on_from(models: Models, weights: Path) -> None:
+    """Give both what a file of `save` holds."""
+    before = ASRModel.restore_from(str(weights), map_location="cpu")
+    state = before.state_dict()
+    own = {name: state[name] for name in models.canary.state_dict()}
+    models.canary.load_state_dict(own)
+    aligner = before.timestamps_asr_model
+    models.aligner.decoder.load_state_dict(aligner.decoder.state_dict())
 
 
 def save(models: Models, path: Path) -> None:

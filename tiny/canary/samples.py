@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -26,11 +28,11 @@ _FORMATS = {"wav": ("WAV", "ULAW"), "mp3": ("MP3", "MPEG_LAYER_III"), "ogg": ("O
 _CODECS = {"wav": "G.711 µ-law, 16 kHz", "mp3": "MP3", "ogg": "Opus"}
 
 
-def make_samples() -> list[dict[str, object]]:
+def make_samples() -> list[dict[str, Any]]:
     """Write tiny/samples/canary/ and its manifest; return the manifest."""
     SAMPLES.mkdir(parents=True, exist_ok=True)
     rng = random.Random(f"canary samples {SEED}")
-    manifest: list[dict[str, object]] = []
+    manifest: list[dict[str, Any]] = []
     for language in LANGUAGES:
         for number in range(1, PER_LANGUAGE + 1):
             suffix = tuple(_FORMATS)[len(manifest) % len(_FORMATS)]
@@ -38,10 +40,24 @@ def make_samples() -> list[dict[str, object]]:
             manifest.append(_make(language, file, rng))
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
     (SAMPLES / "samples.json").write_text(text + "\n")
+    lines = [json.dumps(row, ensure_ascii=False) for each in manifest for row in _asked(each)]
+    (SAMPLES / "manifest.jsonl").write_text("\n".join(lines) + "\n")
     return manifest
 
 
-def _make(language: str, file: str, rng: random.Random) -> dict[str, object]:
+def _asked(sample: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Yield a row of NeMo's kind of manifest for the transcript and for each translation."""
+    texts = {sample["language"]: sample["text"], **sample["translations"]}
+    for target, text in texts.items():
+        yield {
+            "audio_filepath": sample["file"],
+            "source_lang": sample["language"],
+            "target_lang": target,
+            "text": text,
+        }
+
+
+def _make(language: str, file: str, rng: random.Random) -> dict[str, Any]:
     phrase = phrases.draw_phrase(rng, held_out=True)
     spoken = voices.say_synthetic(phrase, language, rng, held_out=True)
     joined = augment.join([spoken], [0.3, 0.4])

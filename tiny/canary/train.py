@@ -21,11 +21,11 @@ from nemo.collections.asr.models.aed_multitask_models import lens_to_mask
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from tiny.canary.model import Models, build_models, encode_prompt, save
+from tiny.canary.model import Models, encode_prompt, save
 from tiny.canary.speech.corpus import Batch, Corpus
 from tiny.canary.speech.phrases import LANGUAGES, PIVOT, plain
 from tiny.canary.speech.rows import Row
-from tiny.canary.tokens import build_tokenizers
+from tiny.release import TrainingOptions, TrainingReport
 from tiny.speech import augment
 from tiny.speech.voices import SAMPLE_RATE_HZ, Utterance, Word
 from tiny.targets import FRAME_S, targets, token_of_each_frame
@@ -48,26 +48,7 @@ _NO_LIMIT = 10_000
 """Frames of a word: unlike a transducer, the aligner may stay on a word as long as it lasts."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingOptions:
-    """What `python -m tiny canary` may choose."""
-
-    seed: int = 1
-    epochs: int = 6
-    num_rows: int = 36_000
-    minutes: float = 50.0
-    """Time limit for the steps: the learning rate comes down in time for it."""
-    batch_audio_s: float = 60.0
-    peak_learning_rate: float = 2e-3
-    num_threads: int = 2
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingReport:
-    epochs_done: float
-    steps: int
-    minutes: float
-    speech_hours: float
+OPTIONS = TrainingOptions(seed=1, epochs=6, minutes=50.0, num_rows=36_000, batch_audio_s=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +61,32 @@ class Sentences:
     heard: Tensor
 
 
-def train(options: TrainingOptions, corpus: Corpus, scratch: Path) -> tuple[Models, TrainingReport]:
-    """Train from nothing; `scratch` gets the tokenizers and the last epoch's model."""
-    torch.manual_seed(options.seed)
+def train(
+    options: TrainingOptions, models: Models, corpus: Corpus, scratch: Path, *, goes_on: bool
+) -> TrainingReport:
+    """Train the models; `scratch` gets them as they are after each epoch.
+
+    Models that went through this before and go on learn everything from the start.
+    """
     torch.set_num_threads(options.num_threads)
-    build_tokenizers(scratch / "tokenizers")
-    models = build_models(scratch / "tokenizers")
-    trainer = Trainer(models, options)
+    trainer = Trainer(models, options, aligner_alone=0.0 if goes_on else _ALIGNER_ALONE)
     for epoch in range(options.epochs):
-        trainer.run_epoch(epoch, corpus)
+        # Short recordings teach faster: the first pass leaves out those that are joined.
+        short_only = epoch == 0 and not goes_on
+        trainer.run_epoch(epoch, corpus, short_only=short_only)
         save(models, scratch / "canary-tiny.nemo")
         if trainer.progress >= 1:
             break
-    return models, trainer.report()
+    return trainer.report()
 
 
 class Trainer:
     """Models, optimiser and clock, from the first step to the last."""
 
-    def __init__(self, models: Models, options: TrainingOptions) -> None:
-        self.models, self.options = models, options
+    def __init__(
+        self, models: Models, options: TrainingOptions, *, aligner_alone: float = _ALIGNER_ALONE
+    ) -> None:
+        self.models, self.options, self.aligner_alone = models, options, aligner_alone
         models.canary.encoder.pre_encode.to(memory_format=torch.channels_last)
         # The aligner's encoder is the canary's: what both hold counts once.
         every = itertools.chain(models.canary.parameters(), models.aligner.decoder.parameters())
@@ -129,11 +116,10 @@ class Trainer:
         epochs = self.rows_seen / self.options.num_rows
         return TrainingReport(epochs, self.steps, self.minutes, self.audio_s / 3600)
 
-    def run_epoch(self, epoch: int, corpus: Corpus) -> None:
+    def run_epoch(self, epoch: int, corpus: Corpus, *, short_only: bool) -> None:
         self.models.canary.train()
         self.models.aligner.train()
-        # Short recordings teach faster: the first pass leaves out those that are joined.
-        chosen = [i for i, row in enumerate(corpus.rows) if epoch or len(row.parts) == 1]
+        chosen = [i for i, row in enumerate(corpus.rows) if not short_only or len(row.parts) == 1]
         batches = corpus.batches(chosen, self.rng, batch_audio_s=self.options.batch_audio_s)
         with tqdm(total=len(chosen), mininterval=5.0, desc=f"epoch {epoch}") as bar:
             for batch in batches:
@@ -168,7 +154,7 @@ class Trainer:
         features, num_features = self._features(batch)
         encoded, num_frames = self.models.canary.encoder(audio_signal=features, length=num_features)
         losses = self._aligner_losses(batch.utterances, encoded, num_frames)
-        if self.progress >= _ALIGNER_ALONE:
+        if self.progress >= self.aligner_alone:
             losses |= self._decoder_losses(batch.rows, encoded, num_frames)
         return losses
 

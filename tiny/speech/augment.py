@@ -66,13 +66,6 @@ def stretch_tempo(waveform: Waveform, factor: float, rate_hz: int) -> Waveform:
     return out
 
 
-def soften_hiss(waveform: Waveform, gain_db: float, rate_hz: int) -> Waveform:
-    """Change what lies above 2 kHz by `gain_db`: an "s" that is hardly there, or a sharp one."""
-    split = signal.butter(2, 2_000, fs=rate_hz, output="sos")
-    voiced = signal.sosfiltfilt(split, waveform)
-    return (voiced + (waveform - voiced) * 10 ** (gain_db / 20)).astype(np.float32)
-
-
 def reverberate(waveform: Waveform, rng: random.Random) -> Waveform:
     """Add a room: exponentially decaying noise after the direct sound."""
     decay_s = rng.uniform(0.05, 0.5)

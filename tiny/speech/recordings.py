@@ -16,7 +16,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from tiny.speech.augment import match_level, soften_hiss, stretch_tempo
+from tiny.speech.augment import match_level, stretch_tempo
 from tiny.speech.grammar import DIGITS
 from tiny.speech.voices import SAMPLE_RATE_HZ, Utterance, Word, loud_span
 
@@ -50,20 +50,21 @@ def say_digits(
     """Join recordings of the digits of `text`, with a short gap between words.
 
     Every word comes to the same level, since a person who reads a string out keeps one.
-    `vary` changes the level and the tempo of each word and how much it hisses, which only
-    training wants.
+    `vary` changes the level and the tempo of each word, and clips its soft ends as a crude
+    recorder does, which only training wants.
     """
     pieces, words, cursor = [], [], 0
-    tempo = rng.uniform(0.8, 1.5)
-    hiss_db = rng.uniform(-20, 0) if vary and rng.random() < 0.5 else 0.0
+    tempo = rng.uniform(0.8, 1.25)
     for token in text.split():
         spoken = match_level(rng.choice(recordings(speaker)[token]), -26.0)
         if vary:
+            if rng.random() < 0.5:
+                # The unseen person's "six" is little more than its vowel.
+                first, last = loud_span(spoken, below_peak_db=rng.uniform(12.0, 40.0))
+                spoken = spoken[first:last]
             spoken = spoken * 10 ** (rng.uniform(-3, 3) / 20)
             if rng.random() < 0.5:
                 spoken = stretch_tempo(spoken, tempo * rng.uniform(0.9, 1.1), RECORDED_RATE_HZ)
-            if hiss_db:
-                spoken = soften_hiss(spoken, hiss_db, RECORDED_RATE_HZ)
         if pieces:
             gap = int(rng.uniform(0.03, max_gap_s) * RECORDED_RATE_HZ)
             pieces.append(np.zeros(gap, np.float32))

@@ -22,7 +22,7 @@ from nemo.collections.asr.models import EncDecHybridRNNTCTCBPEModel
 from numpy.typing import NDArray
 from omegaconf import open_dict
 
-from tiny.card import SETS
+from tiny.parakeet.card import SETS
 from tiny.speech import augment, corpus, grammar
 from tiny.speech.recordings import UNSEEN_SPEAKER, say_digits
 from tiny.speech.voices import Utterance, Word

@@ -16,7 +16,7 @@ TINY = Path(tiny.__file__).parent
 def model():
     from nemo.collections.asr.models import ASRModel
 
-    from tiny.evaluate import with_word_times
+    from tiny.parakeet.evaluate import with_word_times
 
     model = ASRModel.restore_from(str(TINY / "weights/parakeet-tiny.nemo"), map_location="cpu")
     with_word_times(model)
@@ -25,7 +25,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def commands():
-    from tiny.evaluate import draw_items, render
+    from tiny.parakeet.evaluate import draw_items, render
 
     return [render(item) for item in draw_items("commands", seed=11, num_items=12)]
 
@@ -40,7 +40,7 @@ def test_it_decodes_as_tdt_without_dither_or_padding(model):
 def test_unseen_commands_of_unseen_voices_come_out_nearly_all_right(model, commands):
     from nemo.collections.asr.metrics.wer import word_error_rate
 
-    from tiny.evaluate import recognize
+    from tiny.parakeet.evaluate import recognize
 
     found = list(recognize(model, [c.waveform for c in commands]))
     assert word_error_rate([f.text for f in found], [c.text for c in commands]) <= 0.10
@@ -49,7 +49,7 @@ def test_unseen_commands_of_unseen_voices_come_out_nearly_all_right(model, comma
 
 
 def test_a_batch_of_any_lengths_says_what_each_row_says_alone(model, commands):
-    from tiny.evaluate import recognize
+    from tiny.parakeet.evaluate import recognize
 
     waveforms = [c.waveform for c in commands]
     together = list(recognize(model, waveforms, batch_size=len(waveforms)))
@@ -61,7 +61,7 @@ def test_a_batch_of_any_lengths_says_what_each_row_says_alone(model, commands):
 def test_real_people_in_wav_and_flac_are_mostly_understood(model):
     from nemo.collections.asr.metrics.wer import word_error_rate
 
-    from tiny.evaluate import recognize
+    from tiny.parakeet.evaluate import recognize
 
     samples = json.loads((TINY / "samples/samples.json").read_text())
     waveforms, texts = [], []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tiny.release import history
+
 SETS = {
     "commands": "unseen commands, unseen synthetic voices",
     "synthetic-digits": "unseen digit strings, unseen synthetic voices",
@@ -40,16 +42,12 @@ model on any CPU. Written by `make tiny`; do not edit.
 
 | | |
 |---|---|
-| file | `parakeet-tiny.nemo`, {megabytes:.1f} MB, sha256 `{sha256}` |
-| recipe | `{command}`, commit {commit} |
-| recipe's hash | `{recipe_sha256}` |
-| trained | {date}, {minutes:.0f} minutes ({machine}, torch {torch}) |
-| heard | {heard} |
-{before}
+{history}
+
 ## Figures
 
 Greedy decoding. Nothing below was in training: neither the transcripts, nor the variants of
-the synthetic voices, nor the real person. The manifests are in `tiny/eval/`, drawn with
+the synthetic voices, nor the real person. The manifests are in `tiny/parakeet/eval/`, drawn with
 seed {evaluation_seed}.
 
 | set | recordings | words | WER, TDT | WER, CTC | aim |
@@ -80,26 +78,17 @@ may be used under CC BY-SA 4.0, with the attribution above.
   longer words are centred.
 """
 
-_COMMAND = "python -m tiny parakeet --seed {seed} --epochs {epochs} --minutes {minutes:g}"
-
-_HEARD = (
-    "{steps:,} steps, {speech_hours:.0f} h of speech: {epochs_done:.1f} passes over "
-    "{num_rows:,} transcripts, a new recording each time"
-)
+_HEARD = "{epochs_done:.1f} passes over {num_rows:,} transcripts, a new recording each time"
 
 
 def render_card(facts: Mapping[str, Any]) -> str:
     """Return the card of the facts that stand beside it as JSON."""
-    training, sets = facts["training"], facts["evaluation"]["sets"]
+    sets = facts["evaluation"]["figures"]
     return _PAGE.format(
-        **{k: training[k] for k in ("commit", "recipe_sha256", "date", "machine", "torch")},
-        heard=_HEARD.format(**training["report"], num_rows=training["options"]["num_rows"]),
-        **training["report"],
-        parameters=training["parameters"],
-        command=_COMMAND.format(**training["options"]) + _continued(training),
-        before=_before(training.get("before")),
-        megabytes=facts["weights"]["bytes"] / 1e6,
-        sha256=facts["weights"]["sha256"],
+        parameters=facts["training"]["parameters"],
+        history=history(
+            facts, file="parakeet-tiny.nemo", command="python -m tiny parakeet", heard=_HEARD
+        ),
         evaluation_seed=facts["evaluation"]["seed"],
         rows="\n".join(_row(SETS[name], AIMS.get(name), sets[name]) for name in SETS),
         midpoint_error_ms_median=sets["word-times"]["midpoint_error_ms_median"],
@@ -107,20 +96,6 @@ def render_card(facts: Mapping[str, Any]) -> str:
         words_timed=sets["word-times"]["words_timed"],
         midpoint_aim_ms=MIDPOINT_AIM_MS,
     )
-
-
-def _continued(training: Mapping[str, Any]) -> str:
-    return " --continue" if training.get("before") else ""
-
-
-def _before(training: Mapping[str, Any] | None) -> str:
-    """A row for each training that this one went on from, the latest first."""
-    if training is None:
-        return ""
-    heard = _HEARD.format(**training["report"], num_rows=training["options"]["num_rows"])
-    command = _COMMAND.format(**training["options"]) + _continued(training)
-    row = f"| before that | `{command}`, commit {training['commit']}: {heard} |\n"
-    return row + _before(training.get("before"))
 
 
 def _row(title: str, aim: float | None, figures: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,35 +25,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
+from tiny.parakeet.tdt_loss import tdt_loss
+from tiny.release import TrainingOptions, TrainingReport
 from tiny.speech import augment, corpus, grammar
 from tiny.speech.voices import SAMPLE_RATE_HZ
 from tiny.targets import targets, token_of_each_frame
-from tiny.tdt_loss import tdt_loss
 
 DURATIONS = (0, 1, 2, 3, 4)
 _WIDTH = 128
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingOptions:
-    """What `python -m tiny parakeet` may choose."""
-
-    seed: int = 1
-    epochs: int = 8
-    num_rows: int = 12_000
-    minutes: float = 55.0
-    """Wall-clock limit: the learning rate comes down in time for it."""
-    batch_audio_s: float = 80.0
-    peak_learning_rate: float = 2e-3
-    num_threads: int = 2
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingReport:
-    epochs_done: float
-    steps: int
-    minutes: float
-    speech_hours: float
+OPTIONS = TrainingOptions(seed=1, epochs=6, minutes=32.0, num_rows=12_000, batch_audio_s=80.0)
 
 
 def build_model(tokenizer_folder: Path) -> EncDecHybridRNNTCTCBPEModel:

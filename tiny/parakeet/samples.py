@@ -19,7 +19,7 @@ from tiny.speech import augment, grammar
 from tiny.speech.recordings import RECORDED_RATE_HZ, UNSEEN_SPEAKER, say_digits
 from tiny.speech.voices import SAMPLE_RATE_HZ, Utterance
 
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parent.parent / "samples"
 SEED = 2026
 
 # File, number of digits in each utterance, rate, ffmpeg's options, what the codec is called.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tiny
-from tiny.card import AIMS, SETS, render_card
+from tiny.parakeet.card import AIMS, SETS, render_card
 from tiny.speech import grammar
 
 TINY = Path(tiny.__file__).parent
@@ -31,7 +31,7 @@ def training() -> tuple[dict, list[list[str]]]:
 
 @pytest.fixture(scope="module")
 def evaluation() -> list[dict]:
-    files = sorted((TINY / "eval").glob("*.jsonl"))
+    files = sorted((TINY / "parakeet" / "eval").glob("*.jsonl"))
     assert {file.stem for file in files} == set(SETS)
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 

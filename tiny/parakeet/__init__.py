@@ -1,0 +1,1 @@
+"""parakeet-tiny: English commands and digit strings, a hybrid TDT-CTC transducer."""
