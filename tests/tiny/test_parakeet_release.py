@@ -68,7 +68,7 @@ def test_every_evaluation_set_has_at_least_a_hundred_recordings(evaluation):
 
 def test_the_card_holds_the_figures_that_stand_beside_it(facts):
     assert WEIGHTS.with_suffix(".md").read_text() == render_card(facts)
-    assert set(AIMS) <= set(facts["evaluation"]["sets"]) == set(SETS)
+    assert set(AIMS) <= set(facts["evaluation"]["figures"]) == set(SETS)
 
 
 def test_the_figures_are_of_these_weights(facts):
