@@ -4,7 +4,9 @@ CONFIG ?= configs/tiny.yaml
 PORT ?= 8000
 BIN := .venv/bin
 URL := $(if $(filter-out 8000,$(PORT)), --url http://127.0.0.1:$(PORT))
-SAMPLES := $(wildcard tiny/samples/digits-*)
+SAMPLES := $(shell ls -v tiny/samples/digits-*)
+PHRASES := $(wildcard tiny/samples/canary/??-*)
+ENGLISH := $(wildcard tiny/samples/canary/en-*)
 -include .env
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
@@ -26,13 +28,19 @@ install: .venv/.installed  ## Create .venv and install everything, once
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	@touch $@
 
-run: install  ## Start the server on the embedded model and transcribe recordings of real people
+run: install  ## Start the server on the embedded models; transcribe real people, translate phrases
 	@$(BIN)/chorus serve configs/tiny.yaml --port $(PORT) --background
-	@echo "recordings of real people, in $(words $(SAMPLES)) codecs, of a speaker that the model never heard:"
+	@echo "recordings of real people: 1 to 8 of one whom no model has heard before, 9 to 12 of four known ones:"
 	@$(BIN)/chorus transcribe $(SAMPLES) --url http://127.0.0.1:$(PORT) --timings
+	@printf '%s\n' "" "phrases in five languages, in synthetic voices that no model has heard before:"
+	@$(BIN)/chorus transcribe $(PHRASES) --model canary --url http://127.0.0.1:$(PORT)
+	@printf '%s\n' "" "the same in English:"
+	@$(BIN)/chorus translate $(filter-out $(ENGLISH), $(PHRASES)) --url http://127.0.0.1:$(PORT)
+	@for language in de fr es ru; do printf '%s\n' "" "the English ones in $$language:"; \
+	  $(BIN)/chorus translate $(ENGLISH) --to $$language --url http://127.0.0.1:$(PORT) || exit 1; done
 	@printf '%s\n' "" "The server goes on at http://127.0.0.1:$(PORT), documented at /docs. What next:" \
 	  "  .venv/bin/chorus transcribe YOUR.mp3 --format srt$(URL)" \
-	  "  .venv/bin/chorus eval tiny/samples/samples.json$(URL)" \
+	  "  .venv/bin/chorus eval tiny/samples/canary/manifest.jsonl --model canary$(URL)" \
 	  "  curl -F file=@tiny/samples/digits-1.wav http://127.0.0.1:$(PORT)/v1/audio/transcriptions" \
 	  "  make serve CONFIG=configs/one_gpu.yaml" \
 	  "  make stop$(if $(URL), PORT=$(PORT))"
@@ -58,8 +66,9 @@ check: install  ## Lint, types, layers, configurations
 bench: install  ## Measure the server against the model alone; writes docs/bench.md
 	@$(BIN)/python -m loadtest.bench --config $(CONFIG) --report docs/bench.md
 
-tiny: install  ## Train the embedded model again (about an hour on two cores)
+tiny: install  ## Train the embedded models again (about an hour each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32
 	@$(BIN)/python -m tiny parakeet --epochs 3 --minutes 10 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 2 --minutes 4.5 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 13 --continue
+	@$(BIN)/python -m tiny canary

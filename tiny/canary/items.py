@@ -1,10 +1,10 @@
 """A seed -> the evaluation sets: recordings that training never heard.
 
-Every phrase is held out by `phrases.is_held_out` and was not heard by parakeet-tiny, whose
-encoder the training began with; every synthetic voice is of a variant that training does not
-use, and the only real person is one whom training has not heard.
-The sets are written as manifests (`eval/*.jsonl`); the audio is made from a manifest's
-line when it is needed.
+Every phrase is held out by `phrases.is_held_out` and is in no training manifest, nor, if it is
+English, in that of parakeet-tiny, whose encoder the training began with. Every synthetic voice
+is of a variant that training does not use, and the only real person is one whom training has
+not heard. The sets are written as manifests (`eval/*.jsonl`); the audio is made from a
+manifest's line when it is needed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from tiny.canary.speech import phrases, voices
 from tiny.canary.speech.phrases import LANGUAGES, PIVOT, Phrase
-from tiny.parakeet.release import RELEASE as PARAKEET
+from tiny.release import Release
 from tiny.speech import augment
 from tiny.speech.recordings import UNSEEN_SPEAKER
 from tiny.speech.voices import SAMPLE_RATE_HZ, Utterance
@@ -130,20 +130,35 @@ def _draw_parts(family: str, language: str, rng: random.Random) -> list[Phrase]:
 
 
 def _draw(draw: _DrawPhrase, language: str, rng: random.Random) -> Phrase:
-    """Draw until it is a phrase that the encoder has never heard either."""
+    """Draw until no training has heard the phrase: not this model's, nor its encoder's."""
     while True:
         phrase = draw(rng, held_out=True)
-        if language != PIVOT or phrases.plain(phrase.sentences[PIVOT]) not in _heard_before():
+        texts = {phrases.plain(text) for text in phrase.sentences.values()}
+        is_english = language == PIVOT
+        if not texts & _heard() and not (is_english and texts & _heard_by_the_encoder()):
             return phrase
 
 
 @functools.cache
-def _heard_before() -> frozenset[str]:
-    """Return every utterance of parakeet-tiny's training."""
-    manifest = gzip.decompress(PARAKEET.training_manifest.read_bytes()).decode()
+def _heard() -> frozenset[str]:
+    """Return every text of the training, in all its languages; random words may make any."""
     return frozenset(
-        part for line in manifest.splitlines()[1:] for part in json.loads(line)["parts"]
+        phrases.plain(text)
+        for entry in _manifest("canary-tiny")
+        for text in entry["texts"].values()
     )
+
+
+@functools.cache
+def _heard_by_the_encoder() -> frozenset[str]:
+    """Return every utterance of parakeet-tiny's training."""
+    return frozenset(part for entry in _manifest("parakeet-tiny") for part in entry["parts"])
+
+
+def _manifest(model: str) -> list[dict[str, Any]]:
+    packed = Release(model, recipe=()).training_manifest.read_bytes()
+    _, *entries = map(json.loads, gzip.decompress(packed).decode().splitlines())
+    return entries
 
 
 def _draw_phrase_of_long_words(language: str, rng: random.Random, *, held_out: bool) -> Phrase:
