@@ -30,6 +30,8 @@ Samples: TypeAlias = npt.NDArray[np.float32]
 """Of shape `(num_samples, num_channels)`; full scale is 1."""
 
 MAX_CHANNELS = 64
+MAX_LINKS = 1_000
+"""Of a chained OGG: three days of songs from a radio station. Each costs a demuxer."""
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 """Telephones have 8 kHz, the fastest sound cards 384 kHz."""
 _OPTIONS = {
@@ -56,7 +58,7 @@ def read(data: bytes, *, max_audio_s: float) -> Iterator[Stretch]:
         EmptyAudioError: nothing is in it.
         UnsupportedFormatError: its container or codec is not accepted, or it has no audio.
         AudioTooLongError: its header says so.
-        UndecodableAudioError: nothing of it can be decoded.
+        UndecodableAudioError: nothing of it can be decoded, or it has too many parts.
     """
     if not data:
         raise EmptyAudioError
@@ -65,6 +67,8 @@ def read(data: bytes, *, max_audio_s: float) -> Iterator[Stretch]:
         yield from _read_one(data, kind, max_audio_s)
         return
     for number, link in enumerate(ogg_links(data)):
+        if number == MAX_LINKS:
+            raise UndecodableAudioError(f"it is a chain of more than {MAX_LINKS:,} recordings")
         try:
             yield from _read_one(link, kind, max_audio_s)
         except UndecodableAudioError:
@@ -168,7 +172,8 @@ def _samples(frame: AudioFrame) -> Samples:
     raw = frame.to_ndarray()
     raw = raw.T if frame.format.is_planar else raw.reshape(-1, frame.layout.nb_channels)
     full_scale = _FULL_SCALE[raw.dtype.str[1:]]
-    samples = raw.astype(np.float32)
+    with np.errstate(over="ignore"):  # `decode` refuses what becomes infinite
+        samples = raw.astype(np.float32)
     if raw.dtype == np.uint8:
         samples -= full_scale
     if full_scale != 1:
