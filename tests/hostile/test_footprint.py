@@ -8,7 +8,7 @@ import pytest
 from serve_app.audio.sandbox.process import CHILD
 from tests.hostile import bad_containers, bad_kinds, bad_wav
 from tests.hostile.bad import WAV, Bad
-from tests.hostile.local_graph import Footprint, Server, serving
+from tests.hostile.local_graph import Footprint, serving
 
 ROWS: tuple[Bad, ...] = bad_wav.ROWS + bad_containers.ROWS + bad_kinds.ROWS
 MOST_BYTES = 250_000
