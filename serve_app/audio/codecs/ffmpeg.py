@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
+from av.audio.plane import AudioPlane
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
@@ -39,6 +40,8 @@ _OPTIONS = {
     "codec_whitelist": ",".join(DECODERS),
     "threads": "1",
 }
+_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
+"""FFmpeg's names of sample formats, planar or not, and numpy's."""
 _FULL_SCALE = {"u1": 1 << 7, "i2": 1 << 15, "i4": 1 << 31, "f4": 1, "f8": 1}
 _LENGTH_TOLERANCE_S = 1.0
 
@@ -168,9 +171,21 @@ def _check(rate_hz: int, num_channels: int) -> None:
 
 
 def _samples(frame: AudioFrame) -> Samples:
-    """The samples of a frame, whatever its format."""
-    raw = frame.to_ndarray()
-    raw = raw.T if frame.format.is_planar else raw.reshape(-1, frame.layout.nb_channels)
+    """The samples of a frame, whatever its format.
+
+    Its planes one by one: PyAV's own `to_ndarray` counts them by the pointer that is null, and so
+    reads beyond the end of FFmpeg's table where there are eight channels.
+    """
+    num_channels = frame.layout.nb_channels
+    dtype = np.dtype(_DTYPES[frame.format.name.removesuffix("p")])
+    if frame.format.is_planar:
+        planes = [memoryview(AudioPlane(frame, index)) for index in range(num_channels)]
+        raw = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in planes], axis=1)
+    else:
+        count = frame.samples * num_channels
+        raw = np.frombuffer(memoryview(AudioPlane(frame, 0)), dtype, count).reshape(
+            -1, num_channels
+        )
     full_scale = _FULL_SCALE[raw.dtype.str[1:]]
     with np.errstate(over="ignore"):  # `decode` refuses what becomes infinite
         samples = raw.astype(np.float32)
