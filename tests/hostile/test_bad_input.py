@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from serve_app.audio.sandbox.process import CHILD
-from tests.hostile import bad_containers, bad_kinds, bad_requests, bad_wav
+from tests.hostile import bad_containers, bad_kinds, bad_requests, bad_wav, document
 from tests.hostile.bad import WAV, Bad
 from tests.hostile.bad_requests import BadRequest
 from tests.hostile.local_graph import Server, serving
@@ -40,7 +40,14 @@ async def _at_full_strength(server: Server) -> frozenset[int]:
 def test_every_class_has_a_name_of_its_own() -> None:
     names = Counter(row.name for row in (*UPLOADS, *REQUESTS))
     assert [name for name, count in names.items() if count > 1] == []
-    assert len(names) >= 60
+    assert len(names) >= 200
+
+
+def test_the_page_about_bad_input_has_the_same_table() -> None:
+    """Write it again by `python -m tests.hostile.document`."""
+    assert document.PAGE.read_text().partition(document.MARK)[2] == document.text()
+    listed = [row for rows in document.SECTIONS.values() for row in rows]
+    assert listed == [*UPLOADS, *REQUESTS]
 
 
 @one_loop

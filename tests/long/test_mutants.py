@@ -20,7 +20,7 @@ from tests.hostile.local_graph import Footprint, Server, serving
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 SEED = 20_261_121
-NUM_MUTANTS = int(os.environ.get("CHORUS_TEST_MUTANTS", "10000"))
+NUM_MUTANTS = int(os.environ.get("NUM_MUTANTS", "10000"))
 NUM_AT_ONCE = 4
 TITLES = tuple(FORMATS)
 MIB = 1 << 20

@@ -1,6 +1,6 @@
 """The whole server under good and bad input for half an hour: nothing in it grows.
 
-`CHORUS_SOAK_S` sets another duration in seconds, `CHORUS_SOAK_REPORT` another place for the figures
+`SOAK_S` sets another duration in seconds, `SOAK_REPORT` another place for the figures
 than `build/soak` (`.json` and `.md`). Real Ray, real decoders; the model is the simulated one.
 """
 
@@ -22,12 +22,11 @@ from tests.hostile import bad_containers, bad_kinds, bad_wav
 from tests.long.soak_figures import Figures
 from tests.long.test_mutants import mutant
 
-SOAK_S = float(os.environ.get("CHORUS_SOAK_S", "1800"))
-REPORT = ROOT / os.environ.get("CHORUS_SOAK_REPORT", "build/soak")
+SOAK_S = float(os.environ.get("SOAK_S", "1800"))
+REPORT = ROOT / os.environ.get("SOAK_REPORT", "build/soak")
 SEED = 20_261_121
 NUM_CLIENTS = 6
 NUM_SAMPLES = 120
-WARM_UP_S = 5.0
 URL = "/v1/audio/transcriptions"
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(SOAK_S + 900)]
