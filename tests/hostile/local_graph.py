@@ -114,17 +114,19 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(good: bytes, *, module: str, **limits: Any) -> AsyncIterator[Server]:
-    """A server whose decoders run `module`."""
+async def serving(
+    good: bytes, *, module: str, timeout_s: float = 20.0, cpu_s: float = 10.0, **limits: Any
+) -> AsyncIterator[Server]:
+    """A server whose decoders run `module`, with so much time for one upload."""
     settings = {**SETTINGS, "limits": {**SETTINGS["limits"], **limits}}
     config = ServerConfig.model_validate(settings)
     decoders = DecoderPool(
         num_decoders=config.preprocessor.num_decoders,
         max_waiting=config.preprocessor.max_waiting,
-        timeout_s=4.0,
+        timeout_s=timeout_s,
         memory_bytes=config.preprocessor.decoder_memory_bytes,
         max_audio_s=config.limits.max_audio_s,
-        cpu_s=1.0,
+        cpu_s=cpu_s,
         module=module,
     )
     await decoders.start()
