@@ -249,3 +249,30 @@ def test_versions_with_known_holes_are_refused(monkeypatch: pytest.MonkeyPatch) 
             )
             with pytest.raises(ConfigError, match=f"{package} {old} has known holes"):
                 require_safe_surroundings({})
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's cache, with room for the file of `us/it`: what is there needs no network."""
+    from huggingface_hub import constants
+
+    folder = tmp_path / "models--us--it"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs/main").write_text("c0ffee")
+    snapshot = folder / "snapshots/c0ffee"
+    snapshot.mkdir(parents=True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    return snapshot / "it.nemo"
+
+
+def test_a_checkpoint_from_a_hub_is_verified_and_inspected_too(hub: Path, tmp_path: Path) -> None:
+    own = PROJECT_ROOT / "tiny/weights/parakeet-tiny.nemo"
+    hub.symlink_to(own)
+    config = ModelConfig(name="m", kind="parakeet", checkpoint="us/it", max_chunk_s=1.0)
+    assert load_recognizer(config).info.name == "m"
+    with pytest.raises(ConfigError, match="not the configured"):
+        load_recognizer(config.model_copy(update={"sha256": "0" * 64}))
+    hub.unlink()
+    hub.symlink_to(checkpoint(tmp_path, config=calling("os.system")))
+    with pytest.raises(ConfigError, match=r"models.m.checkpoint: .*would call 'os.system'"):
+        load_recognizer(config)
