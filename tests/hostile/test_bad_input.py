@@ -5,6 +5,7 @@ there were, but for one where the table says that it dies.
 """
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -82,3 +83,22 @@ async def test_a_bad_request_has_its_answer_and_reaches_no_decoder(
     assert b"x-evil" not in head.lower()
     assert await server.good_answer() == answer
     assert server.decoders.pids == before
+
+
+@one_loop
+async def test_an_upload_that_trickles_is_given_up_in_time(server: Server) -> None:
+    head = (
+        b"POST %b HTTP/1.1\r\nhost: here\r\ncontent-length: 999999\r\n" % bad_requests.URL.encode()
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(head + b"content-type: multipart/form-data; boundary=b\r\n\r\n")
+    writer.write(bad_requests.FILE[:999])
+    told = b""
+    async with asyncio.timeout(20):
+        while not told:
+            writer.write(b"x")
+            with contextlib.suppress(TimeoutError):
+                told = await asyncio.wait_for(reader.read(4096), 0.02)
+    writer.close()
+    assert told.startswith(b"HTTP/1.1 408 ")
+    assert len(await _at_full_strength(server)) == 2

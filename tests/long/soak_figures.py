@@ -16,6 +16,7 @@ ROLES = {
     "ray::ProxyActor": "proxy",
     "ray::ServeController": "controller",
     "serve_app.audio.sandbox": "decoders",
+    "ray::IDLE": "workers in reserve",
     "raylet": "raylet",
     "gcs_server": "control store",
 }
@@ -44,14 +45,21 @@ class Drift:
 
     @property
     def is_flat(self) -> bool:
-        """Allocators and Ray's own tables breathe: a tenth or 24 MiB, eight descriptors, four
-        threads are no leak that half an hour could tell from one."""
-        began_mib, ended_mib = self.memory_mib
+        """Of each process: allocators and Ray's own tables breathe, and a tenth or 24 MiB, eight
+        descriptors, four threads are no leak that half an hour could tell from one. Ray keeps a
+        worker in reserve, or not."""
+        began_mib, ended_mib = self._per_process(self.memory_mib)
+        began_open, ended_open = self._per_process(self.num_descriptors)
+        began_threads, ended_threads = self._per_process(self.num_threads)
         return (
             ended_mib - began_mib <= max(24.0, began_mib / 10)
-            and self.num_descriptors[1] - self.num_descriptors[0] <= 8
-            and self.num_threads[1] - self.num_threads[0] <= 4
+            and ended_open - began_open <= 8
+            and ended_threads - began_threads <= 4
+            and self.num_processes[1] - self.num_processes[0] <= 1
         )
+
+    def _per_process(self, totals: tuple[float, float]) -> tuple[float, float]:
+        return totals[0] / self.num_processes[0], totals[1] / self.num_processes[1]
 
 
 @dataclass(slots=True)
