@@ -14,15 +14,15 @@ import pytest
 import pytest_asyncio
 
 from serve_app.audio.sandbox.process import CHILD
-from tests.hostile import bad_containers, bad_kinds, bad_requests, bad_wav, document
-from tests.hostile.bad import WAV, Bad
-from tests.hostile.bad_requests import BadRequest
 from tests.hostile.local_graph import Server, serving
+from tests.hostile.table import containers, document, kinds, requests, wav
+from tests.hostile.table.requests import BadRequest
+from tests.hostile.table.rows import WAV, Bad
 
 one_loop = pytest.mark.asyncio(loop_scope="module")
 
-UPLOADS: tuple[Bad, ...] = bad_wav.ROWS + bad_containers.ROWS + bad_kinds.ROWS
-REQUESTS: tuple[BadRequest, ...] = bad_requests.ROWS
+UPLOADS: tuple[Bad, ...] = wav.ROWS + containers.ROWS + kinds.ROWS
+REQUESTS: tuple[BadRequest, ...] = requests.ROWS
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -45,7 +45,7 @@ def test_every_class_has_a_name_of_its_own() -> None:
 
 
 def test_the_page_about_bad_input_has_the_same_table() -> None:
-    """Write it again by `python -m tests.hostile.document`."""
+    """Write it again by `python -m tests.hostile.table.document`."""
     assert document.PAGE.read_text().partition(document.MARK)[2] == document.text()
     listed = [row for rows in document.SECTIONS.values() for row in rows]
     assert listed == [*UPLOADS, *REQUESTS]
@@ -87,12 +87,10 @@ async def test_a_bad_request_has_its_answer_and_reaches_no_decoder(
 
 @one_loop
 async def test_an_upload_that_trickles_is_given_up_in_time(server: Server) -> None:
-    head = (
-        b"POST %b HTTP/1.1\r\nhost: here\r\ncontent-length: 999999\r\n" % bad_requests.URL.encode()
-    )
+    head = b"POST %b HTTP/1.1\r\nhost: here\r\ncontent-length: 999999\r\n" % requests.URL.encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(head + b"content-type: multipart/form-data; boundary=b\r\n\r\n")
-    writer.write(bad_requests.FILE[:999])
+    writer.write(requests.FILE[:999])
     told = b""
     async with asyncio.timeout(20):
         while not told:

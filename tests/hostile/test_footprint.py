@@ -6,11 +6,11 @@ import os
 import pytest
 
 from serve_app.audio.sandbox.process import CHILD
-from tests.hostile import bad_containers, bad_kinds, bad_wav
-from tests.hostile.bad import WAV, Bad
 from tests.hostile.local_graph import Footprint, serving
+from tests.hostile.table import containers, kinds, wav
+from tests.hostile.table.rows import WAV, Bad
 
-ROWS: tuple[Bad, ...] = bad_wav.ROWS + bad_containers.ROWS + bad_kinds.ROWS
+ROWS: tuple[Bad, ...] = wav.ROWS + containers.ROWS + kinds.ROWS
 MOST_BYTES = 250_000
 """Of an upload here: what an allocator keeps of larger ones would hide a leak."""
 OURS = frozenset({os.getpid()})

@@ -18,8 +18,8 @@ from serve_app.audio.sandbox.process import CHILD
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
 from serve_app.ingress.fake import ScriptedBackend
-from tests.hostile.bad import WAV
 from tests.hostile.local_graph import SETTINGS, serving
+from tests.hostile.table.rows import WAV
 
 
 class _Site:

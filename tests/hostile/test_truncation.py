@@ -8,8 +8,8 @@ import pytest_asyncio
 
 from serve_app.audio.sandbox.process import CHILD
 from tests.audio.audio_files import FORMATS, speechlike
-from tests.hostile.bad import WAV
 from tests.hostile.local_graph import Server, serving
+from tests.hostile.table.rows import WAV
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -14,8 +14,8 @@ import pytest
 
 from serve_app.audio.sandbox.process import CHILD
 from tests.audio.audio_files import FORMATS, speechlike
-from tests.hostile.bad import WAV
 from tests.hostile.local_graph import Footprint, Server, serving
+from tests.hostile.table.rows import WAV
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 

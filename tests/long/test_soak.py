@@ -18,7 +18,7 @@ import yaml
 from serve_app import server
 from tests.audio.audio_files import FORMATS, speechlike
 from tests.graph.conftest import ROOT, free_port
-from tests.hostile import bad_containers, bad_kinds, bad_wav
+from tests.hostile.table import containers, kinds, wav
 from tests.long.soak_figures import Figures
 from tests.long.test_mutants import mutant
 
@@ -37,7 +37,7 @@ GOOD = {
 }
 ROWS = tuple(
     row
-    for row in bad_wav.ROWS + bad_containers.ROWS + bad_kinds.ROWS
+    for row in wav.ROWS + containers.ROWS + kinds.ROWS
     if "25 MB" not in row.name and "million" not in row.name
 )
 """Without the largest, which would make it a test of the client's own machine."""

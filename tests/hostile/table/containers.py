@@ -9,7 +9,7 @@ import numpy as np
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ
 from tests.audio.audio_files import encode, encode_av, speechlike
-from tests.hostile.bad import (
+from tests.hostile.table.rows import (
     CLIP,
     Bad,
     after,

@@ -6,7 +6,7 @@ import numpy as np
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ
 from tests.audio.audio_files import encode, speechlike
-from tests.hostile.bad import (
+from tests.hostile.table.rows import (
     CLIP,
     WAV,
     Bad,

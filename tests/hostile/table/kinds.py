@@ -6,8 +6,8 @@ import zipfile
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ
 from tests.audio.audio_files import encode
-from tests.hostile.bad import CLIP, WAV, Bad, empty, forgiven, strange, undecodable
-from tests.hostile.bad_containers import NOISE
+from tests.hostile.table.containers import NOISE
+from tests.hostile.table.rows import CLIP, WAV, Bad, empty, forgiven, strange, undecodable
 
 PDF = b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(99)

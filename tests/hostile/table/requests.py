@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.hostile.bad import WAV
+from tests.hostile.table.rows import WAV
 
 URL = "/v1/audio/transcriptions"
 _MULTIPART = "multipart/form-data; boundary=b"
