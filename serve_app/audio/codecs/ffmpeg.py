@@ -180,7 +180,7 @@ def _samples(frame: AudioFrame) -> Samples:
     dtype = np.dtype(_DTYPES[frame.format.name.removesuffix("p")])
     if frame.format.is_planar:
         planes = [memoryview(AudioPlane(frame, index)) for index in range(num_channels)]
-        raw = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in planes], axis=1)
+        raw = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in planes]).T
     else:
         count = frame.samples * num_channels
         raw = np.frombuffer(memoryview(AudioPlane(frame, 0)), dtype, count).reshape(
