@@ -57,11 +57,12 @@ test: install  ## Test everything that takes seconds
 test-long: install  ## Test what takes long: a full-size model, long recordings, many clients
 	@$(BIN)/python -m pytest -m long
 
-check: install  ## Lint, types, layers, configurations
+check: install  ## Lint, types, layers, configurations, known vulnerabilities
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/chorus check configs/*.yaml
+	@$(BIN)/python .ci/audit.py
 
 bench: install  ## Measure the server against the model alone; writes docs/bench.md
 	@$(BIN)/python -m loadtest.bench --config $(CONFIG) --report docs/bench.md

@@ -172,11 +172,8 @@ class ModelConfig(_Settings):
         for name in _MEANINGLESS[self.kind]:
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"`{name}` has no meaning for a model of kind {self.kind!r}")
-        if self.kind != "simulated":
-            if not self.checkpoint:
-                raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
-            if self.sha256 and not self.checkpoint.endswith(".nemo"):
-                raise ValueError("a sha256 is of a file: give the path of a .nemo")
+        if self.kind != "simulated" and not self.checkpoint:
+            raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
         for name in ("pivot_language", "fallback_language"):
             if getattr(self, name) not in {None, *self.languages}:
                 raise ValueError(f"{name} {getattr(self, name)!r} is not among its languages")

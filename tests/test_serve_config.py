@@ -141,7 +141,6 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (MODEL, PARAKEET | {"checkpoint": "a/b", "simulated": {"fixed_s": 1}}, f"{MODEL}"),
     (MODEL, PARAKEET | {"checkpoint": "a/b", "beam_size": 4}, f"{MODEL}: `beam_size`"),
     (MODEL, PARAKEET | {"checkpoint": "a/b", "fallback_language": "en"}, f"{MODEL}: `fallback_"),
-    (MODEL, PARAKEET | {"checkpoint": "nvidia/x", "sha256": "0" * 64}, f"{MODEL}: a sha256"),
     (f"{MODEL}.precision", "bfloat16", f"{MODEL}: `precision` has no meaning"),
     (f"{MODEL}.pivot_language", "de", f"{MODEL}: pivot_language 'de' is not among"),
     *(

@@ -55,13 +55,17 @@ def _resampled(data: bytes, channel: Channel, max_audio_s: float) -> Iterator[_M
     resampler = _Resampler(SAMPLE_RATE_HZ)
     for stretch in ffmpeg.read(data, max_audio_s=max_audio_s):
         if stretch.rate_hz != resampler.rate_hz:
-            yield resampler.flush()
+            yield _finite(resampler.flush())
             resampler = _Resampler(stretch.rate_hz)
-        mono = _one_channel(stretch.samples, channel)
-        if not np.isfinite(mono).all():
-            raise UndecodableAudioError("some of its samples are no finite numbers")
-        yield resampler.push(mono)
-    yield resampler.flush()
+        mono = _finite(_one_channel(stretch.samples, channel))
+        yield _finite(resampler.push(mono))  # finite ones can still add up to infinity
+    yield _finite(resampler.flush())
+
+
+def _finite(mono: _Mono) -> _Mono:
+    if not np.isfinite(mono).all():
+        raise UndecodableAudioError("some of its samples are no finite numbers")
+    return mono
 
 
 def _one_channel(samples: ffmpeg.Samples, channel: Channel) -> _Mono:

@@ -5,7 +5,11 @@ Torch and NeMo are imported here and below only when a kind needs them.
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import re
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +18,16 @@ from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
 from serve_app.catalogue import is_non_commercial
 from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
+from serve_app.models.inspection import UnsafeCheckpointError, inspect_checkpoint
 from serve_app.models.protocols import RecognitionOptions, RecognitionRequest, Recognizer
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """Relative checkpoint paths start here."""
+
+LEAST_VERSIONS: Mapping[str, tuple[int, ...]] = {"nemo_toolkit": (3, 0), "ray": (2, 60)}
+"""Older ones run what a checkpoint, or whoever reaches Ray's ports, tells them to."""
+_NO_WEIGHTS_ONLY = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+"""Set, it has torch run whatever a pickle of weights says."""
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +36,8 @@ def load_recognizer(config: ModelConfig) -> Recognizer:
     """Load the model that `config` names, put it on its device and warm it up.
 
     Raises:
-        ConfigError: the checkpoint is missing, is not what its sha256 says, or is of another kind.
+        ConfigError: the checkpoint is missing, is not what its sha256 says, is of another kind or
+            would run more than a model; or what loads it is too old to be safe.
     """
     for line in licence_lines([config]):
         logger.warning(line)
@@ -34,6 +45,7 @@ def load_recognizer(config: ModelConfig) -> Recognizer:
         from serve_app.models.simulated import SimulatedRecognizer
 
         return SimulatedRecognizer(config)
+    require_safe_surroundings(os.environ)
     from serve_app.models.offline.canary import CanaryRecognizer
     from serve_app.models.offline.checkpoint import restore
     from serve_app.models.offline.parakeet import ParakeetRecognizer
@@ -67,14 +79,46 @@ def checkpoint_path(config: ModelConfig) -> Path | None:
     return path
 
 
-def verify_sha256(path: Path, config: ModelConfig) -> None:
-    """Refuse a file that is not the one that was configured; a checkpoint is code.
+def require_safe_surroundings(environment: Mapping[str, str]) -> None:
+    """Refuse to load any checkpoint where a stranger's could do more than it should.
 
     Raises:
-        ConfigError: the digest differs.
+        ConfigError: NeMo or Ray is older than `LEAST_VERSIONS`, or torch is told to trust pickles.
     """
-    if config.sha256 is None:
-        return
+    for package, least in LEAST_VERSIONS.items():
+        found = metadata.version(package)
+        if tuple(int(part) for part in re.findall(r"\d+", found)[: len(least)]) < least:
+            wanted = ".".join(str(part) for part in least)
+            raise ConfigError("models", f"{package} {found} has known holes; {wanted} is the least")
+    if environment.get(_NO_WEIGHTS_ONLY, "").lower() in ("1", "y", "yes", "true"):
+        raise ConfigError("models", f"{_NO_WEIGHTS_ONLY} would have torch run what weights say")
+
+
+def verify(path: Path, config: ModelConfig) -> None:
+    """Refuse a file that is not the one that was configured, or that would run more than a model.
+
+    Raises:
+        ConfigError: the digest differs, or something in it is unsafe; then what and where.
+    """
+    if config.sha256 is not None:
+        _verify_sha256(path, config)
+    require_harmless(path, f"models.{config.name}.checkpoint")
+
+
+def require_harmless(path: Path, place: str) -> None:
+    """
+    Raises:
+        ConfigError: at `place`: what is in it that no model needs, or that it is no checkpoint.
+    """
+    try:
+        inspect_checkpoint(path)
+    except UnsafeCheckpointError as error:
+        raise ConfigError(place, f"{path} is refused: {error}") from error
+    except (tarfile.TarError, EOFError) as error:
+        raise ConfigError(place, f"{path} is no NeMo checkpoint: {error}") from error
+
+
+def _verify_sha256(path: Path, config: ModelConfig) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != config.sha256:

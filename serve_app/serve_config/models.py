@@ -8,7 +8,7 @@ from pathlib import Path
 from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
 from serve_app.ingress.served import OPENAI_NAMES
-from serve_app.models.loader import PROJECT_ROOT, checkpoint_path
+from serve_app.models.loader import PROJECT_ROOT, checkpoint_path, require_harmless
 
 OWN_DEPLOYMENTS = ("Ingress", "Preprocessor")
 """The deployments that are no models; `app.build` names them."""
@@ -50,6 +50,7 @@ def _check_checkpoint(model: ModelConfig) -> None:
     if path is not None:
         if not tarfile.is_tarfile(path):
             raise ConfigError("checkpoint", f"{path} {_what_it_is(path)}")
+        require_harmless(path, "checkpoint")
         return
     if model.checkpoint is None:
         return

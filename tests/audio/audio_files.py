@@ -77,6 +77,8 @@ FORMATS: Mapping[str, tuple[Callable[[Signal, int], bytes], int, float]] = {
     "WAV, G.711 A-law": (_by_sndfile("WAV", "ALAW"), 8_000, 35.0),
     "WAV, IMA ADPCM": (_by_sndfile("WAV", "IMA_ADPCM"), 8_000, 15.0),
     "WAV, MS ADPCM": (_by_sndfile("WAV", "MS_ADPCM"), 8_000, 15.0),
+    "WAV, G.722": (_by_ffmpeg("wav", "g722"), 16_000, 15.0),
+    "WAV, G.726": (_by_ffmpeg("wav", "g726"), 8_000, 12.0),
     "WAV, GSM": (_by_sndfile("WAV", "GSM610"), 8_000, 12.0),
     "WAV, extensible": (_by_sndfile("WAVEX", "PCM_24"), 16_000, 60.0),
     "RF64": (_by_sndfile("RF64", "PCM_16"), 16_000, 60.0),

@@ -64,6 +64,19 @@ def test_channels_are_averaged_or_picked() -> None:
         assert np.abs(decode(data, channel) - expected * 32768).max() <= 1
 
 
+@pytest.mark.parametrize("num_channels", [7, 8])
+@pytest.mark.parametrize(("container", "subtype"), [("OGG", "VORBIS"), ("FLAC", "PCM_16")])
+def test_surround_sound_is_read_plane_by_plane(
+    container: str, subtype: str, num_channels: int
+) -> None:
+    """PyAV's own way to samples reads beyond FFmpeg's table of planes where there are eight."""
+    channels = [speechlike(1.0, 48_000, seed=seed) for seed in range(num_channels)]
+    data = encode(np.stack(channels, axis=1), 48_000, container, subtype)
+    said = soxr.resample(channels[0], 48_000, SAMPLE_RATE_HZ)
+    assert snr_db(decode(data, 0) / np.float32(32768), said) > 15
+    assert len(decode(data, num_channels - 1)) == len(decode(data)) == SAMPLE_RATE_HZ
+
+
 @pytest.mark.parametrize("channel", [2, -1])
 def test_a_channel_that_is_not_there_is_named(channel: int) -> None:
     data = encode(np.zeros((100, 2), np.float32), SAMPLE_RATE_HZ, "WAV", "FLOAT")

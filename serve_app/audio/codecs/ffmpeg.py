@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
+from av.audio.plane import AudioPlane
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
@@ -30,6 +31,8 @@ Samples: TypeAlias = npt.NDArray[np.float32]
 """Of shape `(num_samples, num_channels)`; full scale is 1."""
 
 MAX_CHANNELS = 64
+MAX_LINKS = 1_000
+"""Of a chained OGG: three days of songs from a radio station. Each costs a demuxer."""
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 """Telephones have 8 kHz, the fastest sound cards 384 kHz."""
 _OPTIONS = {
@@ -37,6 +40,8 @@ _OPTIONS = {
     "codec_whitelist": ",".join(DECODERS),
     "threads": "1",
 }
+_DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "flt": "f4", "dbl": "f8"}
+"""FFmpeg's names of sample formats, planar or not, and numpy's."""
 _FULL_SCALE = {"u1": 1 << 7, "i2": 1 << 15, "i4": 1 << 31, "f4": 1, "f8": 1}
 _LENGTH_TOLERANCE_S = 1.0
 
@@ -56,7 +61,7 @@ def read(data: bytes, *, max_audio_s: float) -> Iterator[Stretch]:
         EmptyAudioError: nothing is in it.
         UnsupportedFormatError: its container or codec is not accepted, or it has no audio.
         AudioTooLongError: its header says so.
-        UndecodableAudioError: nothing of it can be decoded.
+        UndecodableAudioError: nothing of it can be decoded, or it has too many parts.
     """
     if not data:
         raise EmptyAudioError
@@ -65,6 +70,8 @@ def read(data: bytes, *, max_audio_s: float) -> Iterator[Stretch]:
         yield from _read_one(data, kind, max_audio_s)
         return
     for number, link in enumerate(ogg_links(data)):
+        if number == MAX_LINKS:
+            raise UndecodableAudioError(f"it is a chain of more than {MAX_LINKS:,} recordings")
         try:
             yield from _read_one(link, kind, max_audio_s)
         except UndecodableAudioError:
@@ -164,11 +171,24 @@ def _check(rate_hz: int, num_channels: int) -> None:
 
 
 def _samples(frame: AudioFrame) -> Samples:
-    """The samples of a frame, whatever its format."""
-    raw = frame.to_ndarray()
-    raw = raw.T if frame.format.is_planar else raw.reshape(-1, frame.layout.nb_channels)
+    """The samples of a frame, whatever its format.
+
+    Its planes one by one: PyAV's own `to_ndarray` counts them by the pointer that is null, and so
+    reads beyond the end of FFmpeg's table where there are eight channels.
+    """
+    num_channels = frame.layout.nb_channels
+    dtype = np.dtype(_DTYPES[frame.format.name.removesuffix("p")])
+    if frame.format.is_planar:
+        planes = [memoryview(AudioPlane(frame, index)) for index in range(num_channels)]
+        raw = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in planes]).T
+    else:
+        count = frame.samples * num_channels
+        raw = np.frombuffer(memoryview(AudioPlane(frame, 0)), dtype, count).reshape(
+            -1, num_channels
+        )
     full_scale = _FULL_SCALE[raw.dtype.str[1:]]
-    samples = raw.astype(np.float32)
+    with np.errstate(over="ignore"):  # `decode` refuses what becomes infinite
+        samples = raw.astype(np.float32)
     if raw.dtype == np.uint8:
         samples -= full_scale
     if full_scale != 1:

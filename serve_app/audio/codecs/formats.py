@@ -57,7 +57,7 @@ SUPPORTED = (
 DECODERS = (
     *("aac", "alac", "amrnb", "amrwb", "flac", "gsm", "gsm_ms"),
     *("mp1float", "mp2float", "mp3float", "opus", "speex", "vorbis"),
-    *("adpcm_g722", "adpcm_g726", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms"),
+    *("adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "g722", "g726"),
     *("pcm_alaw", "pcm_mulaw", "pcm_s8", "pcm_u8"),
     *("pcm_f32be", "pcm_f32le", "pcm_f64be", "pcm_f64le", "pcm_s16be", "pcm_s16le"),
     *("pcm_s24be", "pcm_s24le", "pcm_s32be", "pcm_s32le"),
@@ -93,10 +93,18 @@ _STRANGERS = (
     (b"data:", "text (a data URL)"),
 )
 _MP4_BOXES = frozenset((b"ftyp", b"moov", b"mdat", b"wide"))
+_HIDDEN_IN_MP4 = (
+    (b"iacb\x01", "immersive audio (IAMF) in MP4"),
+    (b"dcomzlib", "an MP4 with a compressed header"),
+)
+"""What FFmpeg's demuxer would parse by itself, whatever codecs are allowed. Compressed headers can
+hide the first, and be far larger than they look."""
 _JUNK_BYTES = 8192
 """How far in an MPEG frame is looked for: a piece cut out of a radio stream begins anywhere."""
 _FRAMES_IN_JUNK = 3
 _ID3_HEADER_BYTES = 10
+_MAX_TAGS = 16
+"""In front of one file; writers leave one, careless ones two."""
 _OGG_PAGE_HEADER_BYTES = 27
 
 
@@ -116,6 +124,7 @@ def sniff(data: bytes) -> Container:
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return AIFF
     if head[4:8] in _MP4_BOXES:
+        _refuse_hidden(data)
         return MP4
     for signature, title in _STRANGERS:
         if head.startswith(signature):
@@ -124,6 +133,12 @@ def sniff(data: bytes) -> Container:
     if mpeg is None:
         raise UnsupportedFormatError("this upload (no known audio format)", SUPPORTED)
     return mpeg
+
+
+def _refuse_hidden(data: bytes) -> None:
+    for mark, title in _HIDDEN_IN_MP4:
+        if mark in data:
+            raise UnsupportedFormatError(title, SUPPORTED)
 
 
 def ogg_links(data: bytes) -> Iterator[bytes]:
@@ -147,7 +162,9 @@ def ogg_links(data: bytes) -> Iterator[bytes]:
 def _id3_bytes(data: bytes) -> int:
     """The length of the ID3v2 tags in front, which any format may wear."""
     start = 0
-    while data[start : start + 3] == b"ID3" and len(data) >= start + _ID3_HEADER_BYTES:
+    for _ in range(_MAX_TAGS):
+        if data[start : start + 3] != b"ID3" or len(data) < start + _ID3_HEADER_BYTES:
+            break
         size = data[start + 6 : start + 10]
         start += _ID3_HEADER_BYTES + sum(
             (byte & 0x7F) << shift for byte, shift in zip(size, (21, 14, 7, 0), strict=True)

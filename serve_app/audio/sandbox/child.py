@@ -1,7 +1,8 @@
 """A decoder process: uploads in, blocks of PCM out, over the socket that it gets as its stdin.
 
 Started and watched by its parent (`process`); `messages` says what goes over the socket. It has no
-environment, few descriptors and little memory, writes no file, and ends with its parent.
+environment and little memory, opens nothing once it is warm (`confinement`), and ends with its
+parent.
 """
 
 import ctypes
@@ -15,9 +16,11 @@ import struct
 import sys
 import time
 import traceback
-from typing import IO
+from collections.abc import Iterator
+from typing import IO, Protocol
 
 from serve_app.audio.decode import decode_blocks
+from serve_app.audio.sandbox.confinement import confine
 from serve_app.audio.sandbox.messages import (
     BLOCK,
     CRASHED,
@@ -30,42 +33,55 @@ from serve_app.audio.sandbox.messages import (
     DecoderLimits,
     refusal_to_json,
 )
-from serve_app.audio.waveform import Channel
+from serve_app.audio.waveform import Channel, Pcm
 from serve_app.errors import SpeechError
 
 _MAX_OPEN_FILES = 16
 _WARM_UP = struct.pack(">4s5I", b".snd", 24, 8820, 3, 44_100, 1) + bytes(8820)
 """A tenth of a second of silence as AU: decoded once, so that the first client does not wait."""
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG = 1
 """<linux/prctl.h>"""
 
 
-def main() -> None:
+class Decode(Protocol):
+    """See `decode.decode_blocks`."""
+
+    def __call__(
+        self, data: bytes, *, channel: Channel = ..., max_audio_s: float = ...
+    ) -> Iterator[Pcm]: ...
+
+
+def main(decode: Decode = decode_blocks) -> None:
     parent_pid, limits = int(sys.argv[1]), DecoderLimits(**json.loads(sys.argv[2]))
     _die_with(parent_pid)
     peer = socket.socket(fileno=os.dup(0))
     _to_null(0)
-    _confine(limits)
+    _limit(limits)
     try:
-        _serve(peer, limits)
+        _serve(peer, limits, decode)
     except MemoryError:
         os._exit(OUT_OF_MEMORY_STATUS)
 
 
-def _serve(peer: socket.socket, limits: DecoderLimits) -> None:
+def _serve(peer: socket.socket, limits: DecoderLimits, decode: Decode) -> None:
     list(decode_blocks(_WARM_UP))
     with peer, peer.makefile("rb") as requests:
-        _say(peer, READY)
-        _to_null(2)  # codecs write about what they meet; a stranger is not to fill a log
+        barriers = confine()
+        list(decode_blocks(_WARM_UP))  # a barrier in the way of decoding shows here
+        _say(peer, READY, json.dumps(barriers).encode())
+        os.close(2)  # codecs write about what they meet; a stranger is not to fill a log
         while (request := _hear(requests)) is not None:
-            _answer(json.loads(request)["channel"], _hear(requests) or b"", limits, peer)
+            channel, upload = json.loads(request)["channel"], _hear(requests) or b""
+            _answer(decode, channel, upload, limits, peer)
 
 
-def _answer(channel: Channel, upload: bytes, limits: DecoderLimits, peer: socket.socket) -> None:
+def _answer(
+    decode: Decode, channel: Channel, upload: bytes, limits: DecoderLimits, peer: socket.socket
+) -> None:
     """Decode one upload. What the client is to blame for is told; all else ends the process."""
     _allow_processor_time(limits.cpu_s)
     try:
-        for block in decode_blocks(upload, channel=channel, max_audio_s=limits.max_audio_s):
+        for block in decode(upload, channel=channel, max_audio_s=limits.max_audio_s):
             _say(peer, BLOCK, block.astype("<i2", copy=False).tobytes())
         _say(peer, END)
     except SpeechError as error:
@@ -94,7 +110,6 @@ def _die_with(parent_pid: int) -> None:
     """Have the kernel end this process when its parent ends, however that happens."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.getppid() != parent_pid:
         sys.exit("the parent of this decoder has gone")
 
@@ -105,8 +120,8 @@ def _to_null(descriptor: int) -> None:
     os.close(null)
 
 
-def _confine(limits: DecoderLimits) -> None:
-    """Give up what decoding does not need; the limit on processes does not bind root."""
+def _limit(limits: DecoderLimits) -> None:
+    """From the start, so that a decoder with too little memory never gets ready."""
     for what, most in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_FSIZE, 0),

@@ -6,8 +6,9 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator
 
+from serve_app.audio.sandbox import confinement
 from serve_app.audio.sandbox.messages import DecoderLimits
-from serve_app.audio.sandbox.process import DecoderProcess
+from serve_app.audio.sandbox.process import CHILD, DecoderProcess
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Channel, Pcm
 from serve_app.errors import (
     AtCapacityError,
@@ -27,7 +28,8 @@ class DecoderPool:
     """`num_decoders` warm child processes; each decodes one upload at a time.
 
     Belongs to the event loop that started it. A decoder is replaced, in the background, when its
-    upload killed it or when whoever wanted the audio has left before the end.
+    upload killed it or when whoever wanted the audio has left before the end. What runs in them is
+    `module`.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class DecoderPool:
         max_audio_s: float,
         cpu_s: float | None = None,
         retry_after_s: float = 2.0,
+        module: str = CHILD,
     ) -> None:
         self._num_decoders = num_decoders
         self._max_waiting = max_waiting
         self._timeout_s = timeout_s
         self._retry_after_s = retry_after_s
+        self._module = module
         if cpu_s is None:
             cpu_s = _CPU_S + _CPU_S_PER_AUDIO_S * max_audio_s
         self._limits = DecoderLimits(memory_bytes, cpu_s, max_audio_s)
@@ -66,7 +70,8 @@ class DecoderPool:
             ConfigError: one does not start, as when it may have too little memory.
         """
         starts = (
-            DecoderProcess.start(self._limits, self._timeout_s) for _ in range(self._num_decoders)
+            DecoderProcess.start(self._limits, self._timeout_s, self._module)
+            for _ in range(self._num_decoders)
         )
         results = await asyncio.gather(*starts, return_exceptions=True)
         decoders = [each for each in results if isinstance(each, DecoderProcess)]
@@ -80,6 +85,8 @@ class DecoderPool:
                 "preprocessor",
                 f"a decoder does not start: {failures[0]} (is decoder_memory_bytes too small?)",
             )
+        for missing in sorted(confinement.ALL - decoders[0].barriers):
+            _log.warning("decoders run without %s: this kernel does not offer it", missing)
 
     async def close(self) -> None:
         """End all decoders. Who is still decoding or waiting gets an `AtCapacityError`."""
@@ -172,7 +179,7 @@ class DecoderPool:
     async def _replacement(self) -> DecoderProcess:
         while True:
             try:
-                return await DecoderProcess.start(self._limits, self._timeout_s)
+                return await DecoderProcess.start(self._limits, self._timeout_s, self._module)
             except (OSError, EOFError, ValueError) as error:
                 _log.error("a decoder does not start: %r", error)
                 await asyncio.sleep(_PAUSE_AFTER_FAILED_START_S)

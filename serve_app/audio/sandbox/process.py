@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 60.0
 _DEATH_TIMEOUT_S = 5.0
+CHILD = "serve_app.audio.sandbox.child"
+"""The module that runs in a decoder."""
 _SLICE_BYTES = 256 * 1024
 """Of an upload on its way to a decoder, so that the event loop copies little at a time."""
 
@@ -54,31 +56,34 @@ class DecoderProcess:
         self._timeout_s = timeout_s
         self.at_rest = True
         """Whether it has said all that it has to say of the upload that it got last."""
+        self.barriers: frozenset[str] = frozenset()
+        """What holds it, of `confinement.ALL`."""
         loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[int] = loop.create_future()
         self._pidfd = os.pidfd_open(process.pid)
         loop.add_reader(self._pidfd, self._on_end)
 
     @classmethod
-    async def start(cls, limits: DecoderLimits, timeout_s: float) -> Self:
-        """Return once it is warm.
+    async def start(cls, limits: DecoderLimits, timeout_s: float, module: str = CHILD) -> Self:
+        """Return once it is warm and confined.
 
         Raises:
-            OSError, EOFError: it does not start.
+            OSError, EOFError, ValueError: it does not start.
         """
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_unix_connection(sock=ours)
             try:
-                decoder = cls(reader, writer, _spawn(theirs, limits), timeout_s)
+                decoder = cls(reader, writer, _spawn(theirs, limits, module), timeout_s)
             except BaseException:
                 writer.close()
                 raise
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
-                kind, _ = await decoder._hear()
+                kind, barriers = await decoder._hear()
             if kind != READY:
                 raise ConnectionError("it does not say that it is ready")
+            decoder.barriers = frozenset(json.loads(barriers))
         except EOFError as error:
             status = await decoder._status()
             await decoder.end()
@@ -190,10 +195,10 @@ class DecoderProcess:
         self._ended.set_result(self._process.wait())
 
 
-def _spawn(stdin: socket.socket, limits: DecoderLimits) -> "subprocess.Popen[bytes]":
+def _spawn(stdin: socket.socket, limits: DecoderLimits, module: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [
-            *(sys.executable, "-P", "-m", "serve_app.audio.sandbox.child"),
+            *(sys.executable, "-P", "-m", module),
             *(str(os.getpid()), json.dumps(asdict(limits))),
         ],
         stdin=stdin.fileno(),
