@@ -8,6 +8,7 @@ import sentencepiece
 import torch
 from nemo.collections.asr.models import EncDecCTCModelBPE, EncDecMultiTaskModel
 from nemo.collections.common.tokenizers.canary_tokenizer import CanaryTokenizer
+from nemo.utils.app_state import AppState
 from omegaconf import OmegaConf
 
 LANGUAGES = ("en", "de", "fr")
@@ -30,6 +31,8 @@ def build(
 ) -> Any:
     """The model, in evaluation mode."""
     torch.manual_seed(11)
+    # Where any model was restored before, NeMo 3.0 would look for an aligner beside it.
+    AppState().model_restore_path = None
     config = {
         **_rest(_tokenizers(folder), width, num_decoder_layers),
         "preprocessor": {**PREPROCESSOR, "features": num_mels},

@@ -30,8 +30,6 @@ def restore(config: ModelConfig) -> Any:  # NeMo's models are untyped
     try:
         model = ASRModel.restore_from(str(path), map_location=device)
     except Exception as error:  # NeMo, tarfile and torch raise many kinds; all mean this
-        # NeMo 3.0 would take every model that is built after this for one it is restoring.
-        ASRModel._set_model_restore_state(is_being_restored=False)
         raise ConfigError(
             f"models.{config.name}.checkpoint", f"{path} is no NeMo checkpoint: {error}"
         ) from error
