@@ -13,10 +13,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.exceptions import RayActorError, RayError
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    RayServeException,
+)
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
+from serve_app.deployments.accounts import Limits, Refusal
+from serve_app.deployments.ledger import LedgerLostError
 from serve_app.errors import AtCapacityError, EngineError, ModelUnavailableError
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
 from serve_app.pipelines.transcription import TranscriptionRequest
@@ -177,3 +183,32 @@ async def _with_retries(call: Callable[[], Awaitable[T]]) -> T:
             raise AtCapacityError("too many recordings wait", _RETRY_AFTER_S) from error
         except REPLICA_LOST as error:
             await patience.after_loss(error)
+
+
+class ServeLedger:
+    """The ledger's deployment as an ingress sees it: see `AsyncLedger`.
+
+    Not asked again when it is lost: see `PatientLedger`.
+    """
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle.options(_by_reference=False)
+
+    async def admit(
+        self, key: str, limits: Limits, *, works: bool, stream: str | None = None
+    ) -> Refusal | None:
+        try:
+            refusal: Refusal | None = await self._handle.admit.remote(
+                key, limits, works=works, stream=stream
+            )
+        except (RayError, RayServeException) as error:
+            raise LedgerLostError from error
+        return refusal
+
+    async def note(
+        self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False
+    ) -> None:
+        try:
+            await self._handle.note.remote(key, audio_s, stream=stream, is_over=is_over)
+        except (RayError, RayServeException) as error:
+            raise LedgerLostError from error
