@@ -12,7 +12,12 @@ from starlette.responses import Response
 
 import serve_app
 from serve_app.config import ServerConfig
+from serve_app.deployments.ledger import AsyncLedger, LedgerReplica
 from serve_app.errors import InvalidOptionError, SpeechError
+from serve_app.ingress.auth.audit import Accounted, Audit
+from serve_app.ingress.auth.door import METRICS_PATH, OPEN_PATHS, Door, Origins
+from serve_app.ingress.auth.keys import KeyFile, path_of
+from serve_app.ingress.auth.secrets import signer_of
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.middleware import (
     REQUEST_ID_HEADER,
@@ -33,44 +38,79 @@ def build_app(
     *,
     gate: Gate | None = None,
     request_ids: bool = True,
+    ledger: AsyncLedger | None = None,
+    signing_secret: str = "",
 ) -> FastAPI:
     """All HTTP wires over one backend, behind `gate` where the caller means to close it.
 
     `request_ids` puts `x-request-id` on the answers; turn it off behind a proxy that does so
-    itself, as Ray Serve's does, or clients see it twice.
+    itself, as Ray Serve's does, or clients see it twice. `ledger` counts what keys use; a server
+    of a single process needs none. `signing_secret` is for client secrets: see `AuthConfig`.
+
+    Raises:
+        ConfigError: the keys or the signing secret cannot be read.
     """
+    is_audited = config.auth.audit or config.auth.keys_file is not None
+    backend = Accounted(backend) if is_audited else backend
+    routers = [plain.router(config, backend), openai.router(config, backend)]
+    routes = [route for router in routers for route in router.routes]
     app = FastAPI(
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
-        middleware=_middleware(
-            config, gate or Gate(config.limits.max_concurrent_requests), request_ids=request_ids
-        ),
+        middleware=[
+            Middleware(RequestId, on_responses=request_ids),
+            *([Middleware(Audit, routes=routes)] if is_audited else []),
+            *_cors(config),
+            Middleware(Lingering),
+            Middleware(Origins, allowed=config.cors_origins),
+            *_door(config, ledger or LedgerReplica(), signing_secret),
+            Middleware(
+                Admission,
+                gate=gate or Gate(config.limits.max_concurrent_requests),
+                retry_after_s=config.limits.retry_after_s,
+            ),
+            Middleware(Faults),
+        ],
         exception_handlers={
             SpeechError: _on_speech_error,
             HTTPException: _on_http_error,
             RequestValidationError: _on_validation_error,
         },
     )
-    app.include_router(plain.router(config, backend))
-    app.include_router(openai.router(config, backend))
+    for router in routers:
+        app.include_router(router)
     return app
 
 
-def _middleware(config: ServerConfig, gate: Gate, *, request_ids: bool) -> list[Middleware]:
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=config.cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["*"],
-        expose_headers=[REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, "retry-after"],
-    )
+def _cors(config: ServerConfig) -> list[Middleware]:
+    if not config.cors_origins:
+        return []
+    exposed = [REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, "retry-after"]
     return [
-        Middleware(RequestId, on_responses=request_ids),
-        *([cors] if config.cors_origins else []),
-        Middleware(Lingering),
-        Middleware(Admission, gate=gate, retry_after_s=config.limits.retry_after_s),
-        Middleware(Faults),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=config.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=exposed,
+        )
+    ]
+
+
+def _door(config: ServerConfig, ledger: AsyncLedger, signing_secret: str) -> list[Middleware]:
+    auth = config.auth
+    if auth.keys_file is None:
+        return []
+    secret_file = path_of(auth.secret_file) if auth.secret_file is not None else None
+    return [
+        Middleware(
+            Door,
+            keys=KeyFile(path_of(auth.keys_file)),
+            ledger=ledger,
+            signer=signer_of(secret_file, signing_secret),
+            open_paths=OPEN_PATHS if auth.metrics_need_key else OPEN_PATHS | {METRICS_PATH},
+        )
     ]
 
 

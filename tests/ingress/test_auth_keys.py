@@ -84,7 +84,7 @@ MISTAKES = [
     ),
     *(
         (f"keys: [{{name: a, sha256: {HASH}, expires: {value}}}]", "keys.0.expires: ")
-        for value in ("7", "soon", "true")
+        for value in ("7", "'7'", "soon", "true")
     ),
 ]
 

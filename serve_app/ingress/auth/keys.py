@@ -74,9 +74,13 @@ class Key(BaseModel):
     @field_validator("expires", mode="before")
     @classmethod
     def _only_dates_expire(cls, value: Any) -> Any:
-        if value is not None and not isinstance(value, date):
-            raise ValueError(f"{value!r} is no date, such as 2027-01-01")
-        return value
+        """Quoted or not; a number, which could mean seconds of something, is none."""
+        if value is None or isinstance(value, date):
+            return value
+        try:
+            return datetime.fromisoformat(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{value!r} is no date, such as 2027-01-01") from error
 
     @field_validator("expires")
     @classmethod
