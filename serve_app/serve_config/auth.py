@@ -1,0 +1,35 @@
+"""The settings of who may ask, in; what is wrong with them and with the files they name, out."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from serve_app.config import AuthConfig
+from serve_app.errors import ConfigError
+from serve_app.ingress.auth.keys import path_of, read_keys
+from serve_app.ingress.auth.secrets import ENVIRONMENT_VARIABLE, signer_of
+
+LEDGER = "Ledger"
+
+
+def check_auth(auth: AuthConfig, place: str) -> Iterator[ConfigError]:
+    if auth.keys_file is not None:
+        try:
+            read_keys(path_of(auth.keys_file))
+        except ConfigError as error:
+            yield ConfigError(f"{place}.keys_file", str(error))
+    secret_file = path_of(auth.secret_file) if auth.secret_file is not None else None
+    secret = os.environ.get(ENVIRONMENT_VARIABLE, "")
+    try:
+        signer_of(secret_file, secret)
+    except ConfigError as error:
+        here = ENVIRONMENT_VARIABLE if secret_file is None else f"{place}.secret_file"
+        yield ConfigError(here, error.reason)
+
+
+def check_ledger(deployment: Mapping[str, Any], place: str) -> Iterator[ConfigError]:
+    """Two ledgers would let everybody use twice as much."""
+    if deployment.get("num_replicas", 1) != 1:
+        yield ConfigError(f"{place}.num_replicas", "there is one ledger, or it would not count")
+    if deployment.get("autoscaling_config") is not None:
+        yield ConfigError(f"{place}.autoscaling_config", "there is one ledger")
