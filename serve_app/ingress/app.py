@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -31,6 +32,12 @@ from serve_app.ingress.problems import problem_of, problem_of_http
 from serve_app.ingress.wires import openai, plain
 from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
 
+_LOCKED: dict[str, Any] = {
+    "dependencies": [Depends(HTTPBearer(auto_error=False, description="An API key."))],
+    "responses": {401: {"description": "No API key, or none that opens anything here."}},
+}
+"""For `/docs` alone, where keys are asked for; `Door` has looked at them already."""
+
 
 def build_app(
     config: ServerConfig,
@@ -54,24 +61,19 @@ def build_app(
     backend = Accounted(backend) if is_audited else backend
     routers = [plain.router(config, backend), openai.router(config, backend)]
     routes = [route for router in routers for route in router.routes]
+    audit = [Middleware(Audit, routes=routes)] if is_audited else []
+    door = _door(config, ledger or LedgerReplica(), signing_secret)
     app = FastAPI(
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
-        middleware=[
-            Middleware(RequestId, on_responses=request_ids),
-            *([Middleware(Audit, routes=routes)] if is_audited else []),
-            *_cors(config),
-            Middleware(Lingering),
-            Middleware(Origins, allowed=config.cors_origins),
-            *_door(config, ledger or LedgerReplica(), signing_secret),
-            Middleware(
-                Admission,
-                gate=gate or Gate(config.limits.max_concurrent_requests),
-                retry_after_s=config.limits.retry_after_s,
-            ),
-            Middleware(Faults),
-        ],
+        middleware=_middleware(
+            config,
+            gate or Gate(config.limits.max_concurrent_requests),
+            audit,
+            door,
+            request_ids=request_ids,
+        ),
         exception_handlers={
             SpeechError: _on_speech_error,
             HTTPException: _on_http_error,
@@ -79,22 +81,34 @@ def build_app(
         },
     )
     for router in routers:
-        app.include_router(router)
+        app.include_router(router, **(_LOCKED if door else {}))
     return app
 
 
-def _cors(config: ServerConfig) -> list[Middleware]:
-    if not config.cors_origins:
-        return []
-    exposed = [REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, "retry-after"]
+def _middleware(
+    config: ServerConfig,
+    gate: Gate,
+    audit: list[Middleware],
+    door: list[Middleware],
+    *,
+    request_ids: bool,
+) -> list[Middleware]:
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=config.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=[REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, "retry-after"],
+    )
     return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=config.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-            expose_headers=exposed,
-        )
+        Middleware(RequestId, on_responses=request_ids),
+        *audit,
+        *([cors] if config.cors_origins else []),
+        Middleware(Lingering),
+        Middleware(Origins, allowed=config.cors_origins),
+        *door,
+        Middleware(Admission, gate=gate, retry_after_s=config.limits.retry_after_s),
+        Middleware(Faults),
     ]
 
 

@@ -216,3 +216,16 @@ async def test_a_client_secret_stands_for_its_key_on_its_path(open_closed, tmp_p
     assert await status_of(signer.sign(Claims("nobody", 2**40, "/v1/models"))) == 401
     assert await status_of(ALICE) == 200
     assert await status_of(token) == 429, "a secret counts against its key"
+
+
+async def test_the_documentation_asks_for_a_key_where_the_server_does(
+    open_closed, open_server
+) -> None:
+    closed = (await (await open_closed()).http.get("/openapi.json")).json()
+    (scheme,) = closed["components"]["securitySchemes"].values()
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    transcriptions = closed["paths"]["/v1/audio/transcriptions"]["post"]
+    assert transcriptions["security"]
+    assert "401" in transcriptions["responses"]
+    opened = (await (await open_server()).http.get("/openapi.json")).json()
+    assert "securitySchemes" not in opened.get("components", {})

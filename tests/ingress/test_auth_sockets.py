@@ -25,7 +25,7 @@ def behind_door(tmp_path):
 
     def put(app: Any, ledger: LedgerReplica | None = None, **options: Any) -> Audit:
         limits = options.pop("limits", {})
-        keys = KeyFile(path_of(keys_file(tmp_path, alice=limits)))
+        keys = KeyFile(path_of(keys_file(tmp_path, alice=limits)), iter(range(10**6)).__next__)
         return Audit(Door(app, keys=keys, ledger=ledger or LedgerReplica(), **options))
 
     return put
@@ -161,6 +161,26 @@ async def test_a_lost_renewal_ends_no_stream_and_a_failing_stream_gives_its_plac
     async with SocketServer(behind_door(Echo(while_open=fail), ledger)) as server:
         async with await server.open(key=ALICE) as client:
             await asyncio.wait_for(client.wait_closed(), WAITING)
+        assert await asyncio.wait_for(ledger.notes.get(), WAITING) == (0.0, True)
+
+
+@pytest.mark.parametrize(
+    "entries", [{}, {"bob": {}}, {"alice": {"expires": "2001-01-01"}}], ids=str
+)
+async def test_a_key_that_is_taken_back_ends_its_streams(behind_door, tmp_path, entries) -> None:
+    due: asyncio.Queue[None] = asyncio.Queue()
+
+    async def pause(duration_s: float) -> None:
+        await due.get()
+
+    echo, ledger = Echo(), Written()
+    async with SocketServer(behind_door(echo, ledger, pause=pause)) as server:
+        async with await server.open(key=ALICE) as client:
+            keys_file(tmp_path, **entries)
+            due.put_nowait(None)
+            await asyncio.wait_for(client.wait_closed(), WAITING)
+            assert (client.close_code, client.close_reason) == (1008, "invalid_api_key")
+        assert echo.num_open == 0
         assert await asyncio.wait_for(ledger.notes.get(), WAITING) == (0.0, True)
 
 

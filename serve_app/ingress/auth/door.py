@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.deployments.accounts import RENEW_S, Limits, Refusal
 from serve_app.deployments.ledger import AsyncLedger
@@ -36,7 +36,7 @@ from serve_app.errors import (
 from serve_app.ingress.auth.audit import Exchange, current, route_path
 from serve_app.ingress.auth.keys import Key, KeyFile, matching
 from serve_app.ingress.auth.secrets import PREFIX, Claims, Signer
-from serve_app.ingress.problems import problem_of
+from serve_app.ingress.problems import TABLE, problem_of
 
 OPEN_PATHS = frozenset(
     {"/", "/health", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
@@ -123,7 +123,7 @@ class Door:
             if stream is None:
                 await self.app(scope, receive, send)
             else:
-                await self._hold(key.name, stream, exchange, self.app(scope, receive, send))
+                await self._hold(key, stream, exchange, self.app(scope, receive, send), send)
         finally:
             audio_s = exchange.to_charge_s()
             if stream is not None or audio_s:
@@ -171,20 +171,32 @@ class Door:
             raise _error_of(refusal)
 
     async def _hold(
-        self, name: str, stream: str, exchange: Exchange, work: Awaitable[None]
+        self, key: Key, stream: str, exchange: Exchange, work: Awaitable[None], send: Send
     ) -> None:
-        """Keep a stream's lease, and charge its audio, for as long as `work` lasts."""
-        renewing = asyncio.create_task(self._renew(name, stream, exchange))
+        """Keep a stream for as long as it lasts, or until its key is taken back."""
+        working = asyncio.ensure_future(work)
+        renewing = asyncio.create_task(self._renew(key, stream, exchange))
         try:
-            await work
+            await asyncio.wait({working, renewing}, return_when="FIRST_COMPLETED")
+            if working.done():
+                return working.result()
+            renewing.result()
         finally:
+            working.cancel()
             renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+            await asyncio.gather(working, renewing, return_exceptions=True)
+        if exchange.ws_close is None:
+            await send(_closing(UnauthenticatedError("the API key was taken back")))
 
-    async def _renew(self, name: str, stream: str, exchange: Exchange) -> None:
+    async def _renew(self, key: Key, stream: str, exchange: Exchange) -> None:
+        """Renew the lease and charge the audio; return when the key opens nothing any more."""
         while True:
             await self.pause(RENEW_S)
-            await self.ledger.note(name, exchange.to_charge_s(), stream=stream)
+            keys = await self.keys.keys()
+            named = {each.name: each for each in keys if not each.has_expired(self.clock())}
+            if named.get(key.name) is None or named[key.name].sha256 != key.sha256:
+                return
+            await self.ledger.note(key.name, exchange.to_charge_s(), stream=stream)
 
     def _spawn(self, note: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(note)
@@ -209,12 +221,16 @@ def presented_by(scope: Scope) -> str | None:
 
 async def refuse(error: SpeechError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request, or deny a handshake: with the same words, where the server can say them."""
-    problem = problem_of(error)
     can_say = "websocket.http.response" in (scope.get("extensions") or {})
     if scope["type"] == "http" or can_say:
-        await problem.response(route_path(scope))(scope, receive, send)
+        await problem_of(error).response(route_path(scope))(scope, receive, send)
     else:
-        await send({"type": "websocket.close", "code": 1008, "reason": problem.code})
+        await send(_closing(error))
+
+
+def _closing(error: SpeechError) -> Message:
+    code = TABLE[error.code].ws_close
+    return {"type": "websocket.close", "code": code, "reason": error.code.value}
 
 
 def _works(scope: Scope) -> bool:
