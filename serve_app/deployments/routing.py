@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+from grpc import RpcError  # type: ignore[import-untyped]  # ships no types
 from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import (
     BackPressureError,
@@ -35,6 +36,9 @@ Handle = DeploymentHandle[Any]
 
 REPLICA_LOST = (RayActorError, DeploymentUnavailableError)
 """What a caller gets when the replica that it called is gone, or none is there."""
+
+_LEDGER_LOST = (RayError, RayServeException, RpcError)
+"""All that a call may fail with; whichever it is, nobody is refused for it."""
 
 _RETRY_FOR_S = 120.0
 """From the first loss: a replica is back within this, model included, or it is unavailable."""
@@ -201,7 +205,7 @@ class ServeLedger:
             refusal: Refusal | None = await self._handle.admit.remote(
                 key, limits, works=works, stream=stream
             )
-        except (RayError, RayServeException) as error:
+        except _LEDGER_LOST as error:
             raise LedgerLostError from error
         return refusal
 
@@ -210,5 +214,5 @@ class ServeLedger:
     ) -> None:
         try:
             await self._handle.note.remote(key, audio_s, stream=stream, is_over=is_over)
-        except (RayError, RayServeException) as error:
+        except _LEDGER_LOST as error:
             raise LedgerLostError from error

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from serve_app.cli import main
 from serve_app.ingress.auth import keyfile
 from serve_app.ingress.auth.keys import matching, read_keys
+from tests.client.conftest import Peer
 
 COMMENTED = """\
 # whose is whose
@@ -154,6 +156,17 @@ def test_check_says_what_is_wrong_and_who_has_expired(
     path.write_text(yaml.safe_dump({"keys": [{"name": "a"}]}))
     assert main(["keys", "check", str(path)]) == 1
     assert "keys.0.sha256" in capsys.readouterr().err
+
+
+def test_who_has_no_key_for_a_server_is_told_so(
+    peer: Callable[..., Peer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = b'{"error":{"message":"the API key is not known here","code":"invalid_api_key"}}'
+    head = b"HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: "
+    site = peer(head + str(len(error)).encode() + b"\r\n\r\n" + error)
+    assert main(["models", "--url", site.url, "--api-key", "chorus_x"]) == 1
+    assert "the API key is not known here" in capsys.readouterr().err
+    assert b"authorization: bearer chorus_x" in site.requests[0].lower()
 
 
 def test_the_command_line_stays_light() -> None:

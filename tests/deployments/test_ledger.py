@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 import pytest
+from grpc import RpcError
 from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
@@ -114,7 +115,7 @@ class Handle:
 
 @pytest.mark.parametrize(
     "error",
-    [ActorDiedError(), BackPressureError(1, 1), DeploymentUnavailableError("Ledger")],
+    [ActorDiedError(), BackPressureError(1, 1), DeploymentUnavailableError("Ledger"), RpcError()],
 )
 async def test_whatever_serve_says_of_a_lost_ledger_means_that(error: Exception) -> None:
     ledger = ServeLedger(Handle(error))  # type: ignore[arg-type]  # stands in for Serve's
