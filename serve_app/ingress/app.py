@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -13,12 +12,10 @@ from starlette.responses import Response
 
 import serve_app
 from serve_app.config import ServerConfig
-from serve_app.deployments.ledger import AsyncLedger, LedgerReplica
+from serve_app.deployments.ledger import AsyncLedger
 from serve_app.errors import InvalidOptionError, SpeechError
-from serve_app.ingress.auth.audit import Accounted, Audit
-from serve_app.ingress.auth.door import METRICS_PATH, OPEN_PATHS, Door, Origins
-from serve_app.ingress.auth.keys import KeyFile, path_of
-from serve_app.ingress.auth.secrets import signer_of
+from serve_app.ingress.auth.audit import Accounted
+from serve_app.ingress.auth.guards import Guards, guards_of, is_audited, shown
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.middleware import (
     REQUEST_ID_HEADER,
@@ -31,12 +28,6 @@ from serve_app.ingress.middleware import (
 from serve_app.ingress.problems import problem_of, problem_of_http
 from serve_app.ingress.wires import openai, plain
 from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
-
-_LOCKED: dict[str, Any] = {
-    "dependencies": [Depends(HTTPBearer(auto_error=False, description="An API key."))],
-    "responses": {401: {"description": "No API key, or none that opens anything here."}},
-}
-"""For `/docs` alone, where keys are asked for; `Door` has looked at them already."""
 
 
 def build_app(
@@ -57,12 +48,10 @@ def build_app(
     Raises:
         ConfigError: the keys or the signing secret cannot be read.
     """
-    is_audited = config.auth.audit or config.auth.keys_file is not None
-    backend = Accounted(backend) if is_audited else backend
+    backend = Accounted(backend) if is_audited(config.auth) else backend
     routers = [plain.router(config, backend), openai.router(config, backend)]
     routes = [route for router in routers for route in router.routes]
-    audit = [Middleware(Audit, routes=routes)] if is_audited else []
-    door = _door(config, ledger or LedgerReplica(), signing_secret)
+    guards = guards_of(config, routes, ledger, signing_secret)
     app = FastAPI(
         title="Chorus",
         summary="Speech to text",
@@ -70,8 +59,7 @@ def build_app(
         middleware=_middleware(
             config,
             gate or Gate(config.limits.max_concurrent_requests),
-            audit,
-            door,
+            guards,
             request_ids=request_ids,
         ),
         exception_handlers={
@@ -81,17 +69,12 @@ def build_app(
         },
     )
     for router in routers:
-        app.include_router(router, **(_LOCKED if door else {}))
+        app.include_router(router, **shown(config.auth))
     return app
 
 
 def _middleware(
-    config: ServerConfig,
-    gate: Gate,
-    audit: list[Middleware],
-    door: list[Middleware],
-    *,
-    request_ids: bool,
+    config: ServerConfig, gate: Gate, guards: Guards, *, request_ids: bool
 ) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
@@ -102,29 +85,12 @@ def _middleware(
     )
     return [
         Middleware(RequestId, on_responses=request_ids),
-        *audit,
+        *guards.audit,
         *([cors] if config.cors_origins else []),
         Middleware(Lingering),
-        Middleware(Origins, allowed=config.cors_origins),
-        *door,
+        *guards.door,
         Middleware(Admission, gate=gate, retry_after_s=config.limits.retry_after_s),
         Middleware(Faults),
-    ]
-
-
-def _door(config: ServerConfig, ledger: AsyncLedger, signing_secret: str) -> list[Middleware]:
-    auth = config.auth
-    if auth.keys_file is None:
-        return []
-    secret_file = path_of(auth.secret_file) if auth.secret_file is not None else None
-    return [
-        Middleware(
-            Door,
-            keys=KeyFile(path_of(auth.keys_file)),
-            ledger=ledger,
-            signer=signer_of(secret_file, signing_secret),
-            open_paths=OPEN_PATHS if auth.metrics_need_key else OPEN_PATHS | {METRICS_PATH},
-        )
     ]
 
 

@@ -79,8 +79,11 @@ async def test_a_server_that_cannot_deny_in_words_closes_instead(behind_door) ->
     async def send(message) -> None:
         sent.append(dict(message))
 
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
     scope = {"type": "websocket", "path": "/asr", "headers": [], "subprotocols": []}
-    await behind_door(Echo())(scope, None, send)
+    await behind_door(Echo())(scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": "invalid_api_key"}]
 
 

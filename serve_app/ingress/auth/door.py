@@ -221,6 +221,8 @@ def presented_by(scope: Scope) -> str | None:
 
 async def refuse(error: SpeechError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request, or deny a handshake: with the same words, where the server can say them."""
+    if scope["type"] == "websocket":
+        await receive()  # its `websocket.connect`
     can_say = "websocket.http.response" in (scope.get("extensions") or {})
     if scope["type"] == "http" or can_say:
         await problem_of(error).response(route_path(scope))(scope, receive, send)
