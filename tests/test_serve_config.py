@@ -10,6 +10,8 @@ import yaml
 
 from serve_app import serve_config
 from serve_app.cli import main
+from serve_app.config import AuthConfig
+from serve_app.serve_config.auth import access_lines
 
 ROOT = Path(__file__).parents[1]
 SIMULATED = yaml.safe_load((ROOT / "configs/simulated.yaml").read_text())
@@ -209,6 +211,20 @@ def test_the_ledger_is_one_or_it_would_not_count() -> None:
     for options in ({"num_replicas": 2}, {"autoscaling_config": {"max_replicas": 2}}):
         (problem,) = serve_config.check(with_ledger(**options))
         assert problem.place == f"{place}.{next(iter(options))}"
+
+
+@pytest.mark.parametrize(
+    ("auth", "host", "said"),
+    [
+        ({}, "127.0.0.1", ""),
+        ({}, "0.0.0.0", "anybody who reaches 0.0.0.0"),
+        ({"keys_file": "configs/keys/keys.yaml"}, "0.0.0.0", "nobody has an API key yet"),
+    ],
+)
+def test_an_operator_is_told_who_may_ask(auth: dict[str, str], host: str, said: str) -> None:
+    lines = list(access_lines(AuthConfig.model_validate(auth), host))
+    assert len(lines) == bool(said)
+    assert said in "".join(lines)
 
 
 def places(node: Any, place: str = "") -> Iterator[str]:

@@ -10,6 +10,7 @@ from serve_app.ingress.auth.keys import path_of, read_keys
 from serve_app.ingress.auth.secrets import ENVIRONMENT_VARIABLE, signer_of
 
 LEDGER = "Ledger"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def check_auth(auth: AuthConfig, place: str) -> Iterator[ConfigError]:
@@ -25,6 +26,15 @@ def check_auth(auth: AuthConfig, place: str) -> Iterator[ConfigError]:
     except ConfigError as error:
         here = ENVIRONMENT_VARIABLE if secret_file is None else f"{place}.secret_file"
         yield ConfigError(here, error.reason)
+
+
+def access_lines(auth: AuthConfig, host: str) -> Iterator[str]:
+    """What an operator must read at start-up: that nobody can come in, or that everybody can."""
+    if auth.keys_file is None:
+        if host not in _LOOPBACK:
+            yield f"anybody who reaches {host} may transcribe: docs/security.md has API keys"
+    elif not read_keys(path_of(auth.keys_file)):
+        yield f"nobody has an API key yet: chorus keys new NAME --file {auth.keys_file}"
 
 
 def check_ledger(deployment: Mapping[str, Any], place: str) -> Iterator[ConfigError]:
