@@ -64,7 +64,11 @@ class Preprocessor:
                     self._recognizer(model.name),
                     request.options,
                     offline.ChunkedRecognition(
-                        model.name, model.max_chunk_s, self._max_chunks_in_flight
+                        model.name,
+                        model.max_chunk_s,
+                        self._max_chunks_in_flight,
+                        finds_language=model.finds_language,
+                        translations=model.translations(),
                     ),
                 )
             ) as parts,
