@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 from serve_app.ingress.auth.keys import sha256_of
 
 ALICE, BOB = "chorus_alice", "chorus_bob"
+FINGERPRINT = sha256_of(ALICE)[:16]
 WAITING = 5
 
 

@@ -8,7 +8,7 @@ import pytest
 from serve_app.ingress.auth.secrets import Claims, Signer
 from serve_app.ingress.fake import ScriptedBackend
 from serve_app.transcript.types import Segment
-from tests.ingress.auth import ALICE, BOB, WAITING, bearer, keys_file
+from tests.ingress.auth import ALICE, BOB, FINGERPRINT, WAITING, bearer, keys_file
 from tests.ingress.test_limits import HEAD, answer_to
 
 pytestmark = pytest.mark.asyncio
@@ -207,13 +207,19 @@ async def test_a_client_secret_stands_for_its_key_on_its_path(open_closed, tmp_p
     async def status_of(secret: str, path: str = "/v1/models") -> int:
         return (await site.http.get(path, headers=bearer(secret))).status_code
 
-    token = signer.sign(Claims("alice", 2**40, "/v1/models"))
+    claims = Claims("alice", FINGERPRINT, 2**40, "/v1/models")
+    token = signer.sign(claims)
     assert [await status_of(token) for _ in range(2)] == [200, 200]
     assert await status_of(token, "/api/languages") == 401
     assert await status_of(token[:-1] + "~") == 401
-    assert await status_of(Signer(b"x" * 32).sign(Claims("alice", 2**40, "/v1/models"))) == 401
-    assert await status_of(signer.sign(Claims("alice", 1, "/v1/models"))) == 401
-    assert await status_of(signer.sign(Claims("nobody", 2**40, "/v1/models"))) == 401
+    assert (
+        await status_of(Signer(b"x" * 32).sign(Claims("alice", FINGERPRINT, 2**40, "/v1/models")))
+        == 401
+    )
+    assert await status_of(signer.sign(Claims("alice", FINGERPRINT, 1, "/v1/models"))) == 401
+    assert await status_of(signer.sign(Claims("nobody", FINGERPRINT, 2**40, "/v1/models"))) == 401
+    # Another key of the same name is another key.
+    assert await status_of(signer.sign(Claims("alice", "0" * 16, 2**40, "/v1/models"))) == 401
     assert await status_of(ALICE) == 200
     assert await status_of(token) == 429, "a secret counts against its key"
 

@@ -10,7 +10,9 @@ from serve_app.errors import ConfigError, UnauthenticatedError
 from serve_app.ingress.auth.secrets import MAX_CHARACTERS, Claims, Signer, signer_of
 
 ONE, OTHER = b"1" * 32, b"2" * 32
-CLAIMS = Claims("alice", 1000, "/v1/realtime", {"type": "transcription", "model": "parakeet"})
+CLAIMS = Claims(
+    "alice", "ab12", 1000, "/v1/realtime", {"type": "transcription", "model": "parakeet"}
+)
 
 
 def test_what_was_signed_comes_back_as_it_was() -> None:
@@ -80,7 +82,7 @@ def test_what_is_no_secret_at_all_is_refused(token: str) -> None:
 
 def test_a_session_too_large_for_a_header_is_not_signed() -> None:
     with pytest.raises(ValueError, match="header"):
-        Signer(ONE).sign(Claims("alice", 1, "/", {"prompt": "x" * MAX_CHARACTERS}))
+        Signer(ONE).sign(Claims("alice", "ab12", 1, "/", {"prompt": "x" * MAX_CHARACTERS}))
 
 
 def test_secrets_come_from_a_file_or_from_the_environment(tmp_path: Path) -> None:

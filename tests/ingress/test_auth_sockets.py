@@ -13,7 +13,7 @@ from serve_app.ingress.auth.door import CLAIMS, Door, Origins
 from serve_app.ingress.auth.keys import KeyFile, path_of
 from serve_app.ingress.auth.secrets import Claims, Signer
 from serve_app.ingress.fake import ScriptedBackend
-from tests.ingress.auth import ALICE, WAITING, Echo, SocketServer, keys_file
+from tests.ingress.auth import ALICE, FINGERPRINT, WAITING, Echo, SocketServer, keys_file
 from tests.ingress.conftest import MODELS
 
 pytestmark = pytest.mark.asyncio
@@ -65,7 +65,7 @@ async def test_a_browser_shows_its_key_as_a_subprotocol(behind_door, prefix) -> 
 
 async def test_a_client_secret_opens_its_path_and_brings_its_session(behind_door) -> None:
     echo, signer = Echo(), Signer(b"s" * 32)
-    claims = Claims("alice", 2**40, "/v1/realtime", {"model": "parakeet"})
+    claims = Claims("alice", FINGERPRINT, 2**40, "/v1/realtime", {"model": "parakeet"})
     async with SocketServer(behind_door(echo, signer=signer)) as server:
         offered = ["realtime", f"openai-insecure-api-key.{signer.sign(claims)}"]
         assert await heard(server, subprotocols=offered) == "hello"

@@ -151,7 +151,8 @@ class Door:
         if claims is None:
             key = matching(keys, presented)
         else:
-            key = next((each for each in keys if each.name == claims.key), None)
+            maker = (claims.key, claims.fingerprint)
+            key = next((each for each in keys if (each.name, each.fingerprint) == maker), None)
             scope.setdefault("state", {})[CLAIMS] = claims
         if key is None:
             raise UnauthenticatedError("the API key is not known here")

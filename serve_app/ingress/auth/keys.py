@@ -42,6 +42,7 @@ from serve_app.errors import ConfigError
 
 KEY_PREFIX = "chorus_"
 _KEY_BYTES = 32
+_FINGERPRINT_DIGITS = 16
 _LOOK_AGAIN_S = 1.0
 _ROOT = Path(serve_app.__file__).resolve().parents[1]
 
@@ -90,6 +91,11 @@ class Key(BaseModel):
     @property
     def limits(self) -> Limits:
         return Limits(self.requests_per_minute, self.audio_s_per_day, self.concurrent_streams)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this key from others; too short to say anything else of it."""
+        return self.sha256[:_FINGERPRINT_DIGITS]
 
     def has_expired(self, now_s: float) -> bool:
         """`now_s` in Unix seconds."""

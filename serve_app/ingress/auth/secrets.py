@@ -37,6 +37,8 @@ class Claims:
 
     key: str
     """Name of the key that it was made by."""
+    fingerprint: str
+    """Of that key: another one that is given the name later does not inherit what it made."""
     expires_at: int
     """Unix seconds."""
     path: str
@@ -69,6 +71,7 @@ class Signer:
         """
         body = {
             "key": claims.key,
+            "fpr": claims.fingerprint,
             "exp": claims.expires_at,
             "path": claims.path,
             "session": claims.session,
@@ -95,7 +98,7 @@ class Signer:
         if len(token) > MAX_CHARACTERS or not any(is_ours):
             raise UnauthenticatedError("the client secret was not signed by this server")
         body = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        claims = Claims(body["key"], body["exp"], body["path"], body["session"])
+        claims = Claims(body["key"], body["fpr"], body["exp"], body["path"], body["session"])
         if claims.expires_at <= now_s:
             raise UnauthenticatedError("the client secret has expired")
         if claims.path != path:
