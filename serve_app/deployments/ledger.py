@@ -13,7 +13,7 @@ from typing import Protocol
 from serve_app.deployments.accounts import Ledger, Limits, Refusal
 
 ASK_TIMEOUT_S = 0.5
-_APART_S = 5.0
+APART_S = 5.0
 """How long an ingress goes on alone before it asks a lost ledger again."""
 
 log = logging.getLogger(__name__)
@@ -96,10 +96,10 @@ class PatientLedger:
         return await self._own.note(key, audio_s, stream=stream, is_over=is_over)
 
     def _part(self, error: Exception) -> None:
-        self._alone_until = self._clock() + _APART_S
+        self._alone_until = self._clock() + APART_S
         self._count_loss()
         log.error(
             "the ledger of API keys does not answer (%r): this ingress counts by itself for %g s",
             error,
-            _APART_S,
+            APART_S,
         )

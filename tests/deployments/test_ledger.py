@@ -10,7 +10,12 @@ from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from serve_app.deployments.accounts import Limits, Refusal
-from serve_app.deployments.ledger import LedgerLostError, LedgerReplica, PatientLedger
+from serve_app.deployments.ledger import (
+    APART_S,
+    LedgerLostError,
+    LedgerReplica,
+    PatientLedger,
+)
 from serve_app.deployments.routing import ServeLedger
 
 ONCE = Limits(requests_per_minute=1)
@@ -75,7 +80,7 @@ async def test_a_lost_ledger_stops_nobody_and_is_left_alone_for_a_while(is_hung,
     assert "counts by itself" in caplog.text
 
     shared.failure, shared.is_hung = None, False
-    clock.now_s += 5.0
+    clock.now_s += APART_S
     assert await ledger.admit("alice", ONCE, works=True) is None
     assert shared.num_calls == 2
 
