@@ -6,6 +6,7 @@ from ray import serve
 from ray.serve import Application
 
 from serve_app.config import ServerConfig
+from serve_app.deployments.ledger import LedgerReplica
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.recognizer import Recognizer
 from serve_app.environment import with_environment
@@ -18,8 +19,13 @@ _PLACES_PER_UPLOAD = 2
 """More than the ingress admits, so that it says "at capacity" itself, and at once."""
 
 
+_PLACES_AT_THE_LEDGER = 10_000
+"""Each call takes microseconds: nobody is to be refused there."""
+
+
 def build(args: ServerConfig) -> Application:
-    """Ingress → Preprocessor → one deployment per model, each named as the model is.
+    """Ingress → Preprocessor → one deployment per model, each named as the model is; beside them
+    the Ledger, where API keys are asked for.
 
     Serve calls this with what stands under `args:` in a file of `configs/`. Environment variables
     (`environment.py`) override it; entries under `deployments:` override the options set here.
@@ -39,8 +45,15 @@ def build(args: ServerConfig) -> Application:
         max_ongoing_requests=config.preprocessor.max_waiting + config.preprocessor.num_decoders,
         graceful_shutdown_timeout_s=limits.request_timeout_s,
     )(Preprocessor).bind(config.preprocessor, limits.max_audio_s, config.models, recognizers)
+    # One replica and no CPU: it counts, in memory. Only there where somebody asks it.
+    ledger = serve.deployment(
+        name="Ledger",
+        num_replicas=1,
+        max_ongoing_requests=_PLACES_AT_THE_LEDGER,
+        ray_actor_options={"num_cpus": 0},
+    )(LedgerReplica).bind()
     return serve.deployment(
         name="Ingress",
         max_ongoing_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         graceful_shutdown_timeout_s=limits.request_timeout_s,
-    )(Ingress).bind(config, preprocessor)
+    )(Ingress).bind(config, preprocessor, ledger if config.auth.keys_file is not None else None)

@@ -241,6 +241,21 @@ class PreprocessorConfig(_Settings):
     """Chunks of one recording that may be under way at once, so that it cannot starve the rest."""
 
 
+class AuthConfig(_Settings):
+    """Who may ask. Without a `keys_file` everybody may."""
+
+    keys_file: Annotated[str, Field(min_length=1)] | None = None
+    """The API keys and the limits of each, as `chorus keys` writes them; read again when it
+    changes. Relative: from the project's root. Every node with an ingress needs it."""
+    metrics_need_key: StrictBool = True
+    """Whether `/metrics` is closed to who has no key."""
+    secret_file: Annotated[str, Field(min_length=1)] | None = None
+    """What client secrets are signed with: a line each, the first signs, all verify. Otherwise
+    `CHORUS_SIGNING_SECRET` of the ingress' environment; without either there are none."""
+    audit: StrictBool = False
+    """A line for each request on the logger `chorus.audit`; always, where keys are asked for."""
+
+
 class ServerConfig(_Settings):
     """The whole server."""
 
@@ -252,8 +267,10 @@ class ServerConfig(_Settings):
     one that does."""
     limits: LimitsConfig = LimitsConfig()
     preprocessor: PreprocessorConfig = PreprocessorConfig()
+    auth: AuthConfig = AuthConfig()
     cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
-    """Origins (`https://app.example`) whose pages may call the server; `*` for all."""
+    """Origins (`https://app.example`) whose pages may call the server; `*` for all. Pages of the
+    server's own host may always open WebSockets."""
     metrics_port: PositiveInt = Field(default=8090, le=65535)
     """Where Ray exports the metrics of a node; the ingress relays them at `/metrics`."""
 

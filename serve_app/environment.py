@@ -10,6 +10,8 @@ from serve_app.errors import ConfigError
 ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "CHORUS_DEFAULT_MODEL": ("default_model",),
     "CHORUS_CORS_ORIGINS": ("cors_origins",),
+    "CHORUS_KEYS_FILE": ("auth", "keys_file"),
+    "CHORUS_SECRET_FILE": ("auth", "secret_file"),
     "CHORUS_METRICS_PORT": ("metrics_port",),
     "CHORUS_MAX_UPLOAD_BYTES": ("limits", "max_upload_bytes"),
     "CHORUS_MAX_AUDIO_S": ("limits", "max_audio_s"),

@@ -17,7 +17,13 @@ SpeechError
 ├── CapacityError                try again after `retry_after_s`
 │   ├── AtCapacityError          a queue is full
 │   ├── ShuttingDownError        the server is being stopped
-│   └── ModelUnavailableError    no replica can answer now
+│   ├── ModelUnavailableError    no replica can answer now
+│   └── KeyLimitError            the caller's API key has used up what it may
+│       ├── RequestLimitError
+│       ├── AudioLimitError
+│       └── StreamLimitError
+├── UnauthenticatedError         no API key, or none that this server knows
+├── OriginRefusedError           a page of an origin that may not open sockets here
 ├── DeadlineExceededError        the time limit of the request passed
 └── EngineError                  the model failed; nothing that the client can mend
 
@@ -26,6 +32,7 @@ ConfigError stands outside: it reaches the operator, before a server exists.
 All of them survive pickling, because each passes every argument to `super().__init__`.
 """
 
+import math
 from enum import StrEnum
 from typing import ClassVar
 
@@ -49,6 +56,11 @@ class ErrorCode(StrEnum):
     MODEL_UNAVAILABLE = "model_unavailable"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     ENGINE_FAILED = "engine_failed"
+    INVALID_API_KEY = "invalid_api_key"
+    ORIGIN_REFUSED = "origin_refused"
+    REQUEST_LIMIT = "request_limit_reached"
+    AUDIO_LIMIT = "audio_limit_reached"
+    STREAM_LIMIT = "stream_limit_reached"
 
 
 class SpeechError(Exception):
@@ -245,6 +257,61 @@ class ModelUnavailableError(CapacityError):
 
     def __str__(self) -> str:
         return f"{self.model} has no replica that can answer; try again in {self.retry_after_s:g} s"
+
+
+class KeyLimitError(CapacityError):
+    """The caller's API key has used up what it may; the code says which limit it is."""
+
+    def __init__(self, limit: float, retry_after_s: float) -> None:
+        super().__init__(limit, retry_after_s)
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+
+
+class RequestLimitError(KeyLimitError):
+    code = ErrorCode.REQUEST_LIMIT
+
+    def __str__(self) -> str:
+        return (
+            f"this key may make {self.limit:g} requests a minute; "
+            f"try again in {math.ceil(self.retry_after_s)} s"
+        )
+
+
+class AudioLimitError(KeyLimitError):
+    code = ErrorCode.AUDIO_LIMIT
+
+    def __str__(self) -> str:
+        return f"this key has had its {self.limit:g} s of audio for today; the day ends at 0:00 UTC"
+
+
+class StreamLimitError(KeyLimitError):
+    code = ErrorCode.STREAM_LIMIT
+
+    def __str__(self) -> str:
+        return f"this key has {self.limit:g} streams open, the most that it may"
+
+
+class UnauthenticatedError(SpeechError):
+    code = ErrorCode.INVALID_API_KEY
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class OriginRefusedError(SpeechError):
+    code = ErrorCode.ORIGIN_REFUSED
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(origin)
+        self.origin = origin
+
+    def __str__(self) -> str:
+        return f"pages of {self.origin!r} may not open sockets here; see cors_origins"
 
 
 class DeadlineExceededError(SpeechError):

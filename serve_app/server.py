@@ -71,6 +71,10 @@ def running(
 
     for line in licence_lines(config.models):
         tell(line)
+    from serve_app.serve_config.auth import access_lines
+
+    for line in access_lines(config.auth, schema.http_options.host):
+        tell(line)
     import ray
     from ray import serve
 

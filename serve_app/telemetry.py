@@ -4,6 +4,8 @@ Metrics may be created in any process; outside Ray they count into nothing.
 """
 
 import logging
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
@@ -24,6 +26,29 @@ def join_serve_logs() -> None:
     ours.propagate = False
 
 
+def log_beside_serves(name: str, prefix: str) -> None:
+    """Let the logger `name` write its messages as they are, a line each, to a file of their own:
+    beside this replica's log, named as it with `prefix`, and of the same size at most.
+
+    Where Serve writes no file, they go where its own messages go.
+    """
+    logger, serves = logging.getLogger(name), logging.getLogger("ray.serve")
+    targets = [getattr(handler, "target", handler) for handler in serves.handlers]
+    files = [target for target in targets if isinstance(target, RotatingFileHandler)]
+    handlers: list[logging.Handler] = list(serves.handlers)
+    if files:
+        theirs = Path(files[0].baseFilename)
+        beside = theirs.with_name(f"{prefix}_{theirs.stem}.jsonl")
+        ours = RotatingFileHandler(
+            beside, maxBytes=files[0].maxBytes, backupCount=files[0].backupCount, delay=True
+        )
+        ours.setFormatter(logging.Formatter("%(message)s"))
+        handlers = [ours]
+    logger.handlers = handlers
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
 class IngressMetrics:
     """What one ingress replica saw."""
 
@@ -40,6 +65,9 @@ class IngressMetrics:
             "route",
         )
         self.in_flight = Gauge("chorus_requests_in_flight", "Requests being answered.")
+        self.lost = Counter(
+            "chorus_ledger_losses", "Times that the ledger of API keys did not answer."
+        )
 
 
 class PreprocessorMetrics:

@@ -20,6 +20,8 @@ VARIABLES: list[tuple[str, str, str]] = [
     ("CHORUS_DEFAULT_MODEL", "nobody", "CHORUS_DEFAULT_MODEL: 'nobody' is no served model"),
     ("CHORUS_CORS_ORIGINS", "a.example", "CHORUS_CORS_ORIGINS: 'a.example' is no origin"),
     ("CHORUS_METRICS_PORT", "8000", "CHORUS_METRICS_PORT: "),
+    ("CHORUS_KEYS_FILE", "nowhere.yaml", "applications.0.args.auth.keys_file: "),
+    ("CHORUS_SIGNING_SECRET", "short", "CHORUS_SIGNING_SECRET: needs a secret of at least 32"),
     ("CHORUS_MAX_UPLOAD_BYTES", str(2**30), f"{GRPC_PLACE}: "),
     ("CHORUS_MAX_AUDIOS", "1", "CHORUS_MAX_AUDIOS: is no setting; 'CHORUS_MAX_AUDIO_S' is one"),
     ("CHORUS_PORT", "9000", "CHORUS_PORT: is no setting"),
@@ -48,6 +50,8 @@ def test_every_mistake_in_the_environment_is_said(monkeypatch: pytest.MonkeyPatc
     [
         ("CHORUS_URL", "http://a"),
         ("CHORUS_API_KEY", "x"),
+        ("CHORUS_SIGNING_SECRET", "x" * 32),
+        ("CHORUS_KEYS_FILE", "configs/keys/keys.yaml"),
         ("CHORUS_CORS_ORIGINS", " http://a , http://b "),
         # what Kubernetes tells every container of a service named chorus
         ("CHORUS_SERVICE_HOST", "10.0.0.1"),

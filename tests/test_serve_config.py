@@ -10,11 +10,14 @@ import yaml
 
 from serve_app import serve_config
 from serve_app.cli import main
+from serve_app.config import AuthConfig
+from serve_app.serve_config.auth import access_lines
 
 ROOT = Path(__file__).parents[1]
 SIMULATED = yaml.safe_load((ROOT / "configs/simulated.yaml").read_text())
 APPLICATION = "applications.0"
 MODEL = f"{APPLICATION}.args.models.0"
+AUTH = f"{APPLICATION}.args.auth"
 RUNTIME_ENV = f"{APPLICATION}.runtime_env"
 GRPC_LIMIT = serve_config.GRPC_LIMIT
 
@@ -156,6 +159,21 @@ MISTAKES: list[tuple[str, Any, str]] = [
         )
     ),
     (MODEL, PARAKEET | {"checkpoint": f"{'x' * 5000}.nemo"}, f"{MODEL}.checkpoint"),
+    (f"{MODEL}.name", "Ledger", f"{MODEL}.name"),
+    (f"{APPLICATION}.deployments.0.name", "Ledger", f"{APPLICATION}.deployments.0.name"),
+    *(
+        (AUTH, value, f"{AUTH}.{place}")
+        for value, place in (
+            ({"keys_file": "nowhere.yaml"}, "keys_file"),
+            ({"keys_file": "README.md"}, "keys_file"),
+            ({"keys_file": "configs/tiny.yaml"}, "keys_file"),
+            ({"keys_file": ""}, "keys_file"),
+            ({"key_file": "x"}, "key_file"),
+            ({"secret_file": "nowhere"}, "secret_file"),
+            ({"secret_file": ".gitignore"}, "secret_file"),
+            ({"audit": 1}, "audit"),
+        )
+    ),
 ]
 
 
@@ -181,6 +199,7 @@ GOOD: list[tuple[str, Any]] = [
     (MODEL, PARAKEET | {"checkpoint": "nvidia/parakeet-tdt_ctc-1.1b", "simulated": {}}),
     (MODEL, CANARY | {"languages": ["de"]}),
     (f"{RUNTIME_ENV}.pip", ["numpy"]),
+    (AUTH, {"keys_file": "configs/keys/keys.yaml", "audit": True, "metrics_need_key": False}),
 ]
 
 
@@ -192,6 +211,34 @@ def test_what_can_work_is_good(path: str, value: Any) -> None:
 @pytest.mark.parametrize("name", ["simulated", "one_gpu", "multi_gpu", "tiny"])
 def test_the_configs_of_the_repository_are_good(name: str) -> None:
     assert serve_config.load(ROOT / f"configs/{name}.yaml").applications
+
+
+def with_ledger(**options: Any) -> dict[str, Any]:
+    document = changed(AUTH, {"keys_file": "configs/keys/keys.yaml"})
+    document["applications"][0]["deployments"].append({"name": "Ledger", **options})
+    return document
+
+
+def test_the_ledger_is_one_or_it_would_not_count() -> None:
+    place = f"{APPLICATION}.deployments.3"
+    assert not list(serve_config.check(with_ledger(ray_actor_options={"num_cpus": 0.1})))
+    for options in ({"num_replicas": 2}, {"autoscaling_config": {"max_replicas": 2}}):
+        (problem,) = serve_config.check(with_ledger(**options))
+        assert problem.place == f"{place}.{next(iter(options))}"
+
+
+@pytest.mark.parametrize(
+    ("auth", "host", "said"),
+    [
+        ({}, "127.0.0.1", ""),
+        ({}, "0.0.0.0", "anybody who reaches 0.0.0.0"),
+        ({"keys_file": "configs/keys/keys.yaml"}, "0.0.0.0", "nobody has an API key yet"),
+    ],
+)
+def test_an_operator_is_told_who_may_ask(auth: dict[str, str], host: str, said: str) -> None:
+    lines = list(access_lines(AuthConfig.model_validate(auth), host))
+    assert len(lines) == bool(said)
+    assert said in "".join(lines)
 
 
 def places(node: Any, place: str = "") -> Iterator[str]:

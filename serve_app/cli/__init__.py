@@ -1,17 +1,18 @@
-"""The `chorus` command. Only what starts, stops or checks a server imports the server's code."""
+"""The `chorus` command. Only what starts, stops, checks or locks a server imports its code."""
 
 import argparse
 import os
 import sys
 
 import serve_app
-from serve_app.cli import evaluate, models, serving, transcribe
+from serve_app.cli import evaluate, keys, models, serving, transcribe
 from serve_app.client import ClientError
 
 _EPILOG = """\
 examples:
   chorus serve configs/tiny.yaml             start a server on the embedded model
   chorus check configs/one_gpu.yaml          say what is wrong with a configuration
+  chorus keys new alice                      an API key, and its entry for the keys file
   chorus transcribe talk.mp3 --format srt    transcribe a file by a running server
   chorus translate talk.mp3 --to de          the same in another language
   chorus models                              what that server has
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=serve_app.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for room in (serving, transcribe, models, evaluate):
+    for room in (serving, keys, transcribe, models, evaluate):
         room.add(commands)
     args = parser.parse_args(argv)
     try:

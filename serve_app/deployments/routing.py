@@ -13,10 +13,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from grpc import RpcError  # type: ignore[import-untyped]  # ships no types
+from ray.exceptions import RayActorError, RayError
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    RayServeException,
+)
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
+from serve_app.deployments.accounts import Limits, Refusal
+from serve_app.deployments.ledger import LedgerLostError
 from serve_app.errors import AtCapacityError, EngineError, ModelUnavailableError
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
 from serve_app.pipelines.transcription import TranscriptionRequest
@@ -29,6 +36,9 @@ Handle = DeploymentHandle[Any]
 
 REPLICA_LOST = (RayActorError, DeploymentUnavailableError)
 """What a caller gets when the replica that it called is gone, or none is there."""
+
+_LEDGER_LOST = (RayError, RayServeException, RpcError)
+"""All that a call may fail with; whichever it is, nobody is refused for it."""
 
 _RETRY_FOR_S = 120.0
 """From the first loss: a replica is back within this, model included, or it is unavailable."""
@@ -177,3 +187,32 @@ async def _with_retries(call: Callable[[], Awaitable[T]]) -> T:
             raise AtCapacityError("too many recordings wait", _RETRY_AFTER_S) from error
         except REPLICA_LOST as error:
             await patience.after_loss(error)
+
+
+class ServeLedger:
+    """The ledger's deployment as an ingress sees it: see `AsyncLedger`.
+
+    Not asked again when it is lost: see `PatientLedger`.
+    """
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle.options(_by_reference=False)
+
+    async def admit(
+        self, key: str, limits: Limits, *, works: bool, stream: str | None = None
+    ) -> Refusal | None:
+        try:
+            refusal: Refusal | None = await self._handle.admit.remote(
+                key, limits, works=works, stream=stream
+            )
+        except _LEDGER_LOST as error:
+            raise LedgerLostError from error
+        return refusal
+
+    async def note(
+        self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False
+    ) -> None:
+        try:
+            await self._handle.note.remote(key, audio_s, stream=stream, is_over=is_over)
+        except _LEDGER_LOST as error:
+            raise LedgerLostError from error

@@ -12,7 +12,10 @@ from starlette.responses import Response
 
 import serve_app
 from serve_app.config import ServerConfig
+from serve_app.deployments.ledger import AsyncLedger
 from serve_app.errors import InvalidOptionError, SpeechError
+from serve_app.ingress.auth.audit import Accounted
+from serve_app.ingress.auth.guards import Guards, guards_of, is_audited, shown
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.middleware import (
     REQUEST_ID_HEADER,
@@ -33,18 +36,31 @@ def build_app(
     *,
     gate: Gate | None = None,
     request_ids: bool = True,
+    ledger: AsyncLedger | None = None,
+    signing_secret: str = "",
 ) -> FastAPI:
     """All HTTP wires over one backend, behind `gate` where the caller means to close it.
 
     `request_ids` puts `x-request-id` on the answers; turn it off behind a proxy that does so
-    itself, as Ray Serve's does, or clients see it twice.
+    itself, as Ray Serve's does, or clients see it twice. `ledger` counts what keys use; a server
+    of a single process needs none. `signing_secret` is for client secrets: see `AuthConfig`.
+
+    Raises:
+        ConfigError: the keys or the signing secret cannot be read.
     """
+    backend = Accounted(backend) if is_audited(config.auth) else backend
+    routers = [plain.router(config, backend), openai.router(config, backend)]
+    routes = [route for router in routers for route in router.routes]
+    guards = guards_of(config, routes, ledger, signing_secret)
     app = FastAPI(
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
         middleware=_middleware(
-            config, gate or Gate(config.limits.max_concurrent_requests), request_ids=request_ids
+            config,
+            gate or Gate(config.limits.max_concurrent_requests),
+            guards,
+            request_ids=request_ids,
         ),
         exception_handlers={
             SpeechError: _on_speech_error,
@@ -52,12 +68,14 @@ def build_app(
             RequestValidationError: _on_validation_error,
         },
     )
-    app.include_router(plain.router(config, backend))
-    app.include_router(openai.router(config, backend))
+    for router in routers:
+        app.include_router(router, **shown(config.auth))
     return app
 
 
-def _middleware(config: ServerConfig, gate: Gate, *, request_ids: bool) -> list[Middleware]:
+def _middleware(
+    config: ServerConfig, gate: Gate, guards: Guards, *, request_ids: bool
+) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=config.cors_origins,
@@ -67,8 +85,10 @@ def _middleware(config: ServerConfig, gate: Gate, *, request_ids: bool) -> list[
     )
     return [
         Middleware(RequestId, on_responses=request_ids),
+        *guards.audit,
         *([cors] if config.cors_origins else []),
         Middleware(Lingering),
+        *guards.door,
         Middleware(Admission, gate=gate, retry_after_s=config.limits.retry_after_s),
         Middleware(Faults),
     ]

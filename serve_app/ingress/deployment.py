@@ -1,6 +1,7 @@
 """The ingress as a Ray Serve deployment: the HTTP application over handles to the graph."""
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 
@@ -9,11 +10,14 @@ from ray import serve, util
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.config import ServerConfig
-from serve_app.deployments.routing import Handle, ServeTranscriber
+from serve_app.deployments.ledger import PatientLedger
+from serve_app.deployments.routing import Handle, ServeLedger, ServeTranscriber
 from serve_app.errors import ModelUnavailableError
 from serve_app.ingress.app import build_app
+from serve_app.ingress.auth.audit import LOGGER as AUDIT_LOGGER
+from serve_app.ingress.auth.secrets import ENVIRONMENT_VARIABLE
 from serve_app.ingress.middleware import Gate
-from serve_app.telemetry import IngressMetrics, join_serve_logs
+from serve_app.telemetry import IngressMetrics, join_serve_logs, log_beside_serves
 
 DRAIN_TIMEOUT_S = 60.0
 """How long stopping waits for requests under way."""
@@ -85,9 +89,13 @@ class Measured:
 class Ingress:
     """All HTTP wires. Light: a process of it imports neither torch nor NeMo."""
 
-    def __init__(self, config: ServerConfig, preprocessor: Handle) -> None:
+    def __init__(
+        self, config: ServerConfig, preprocessor: Handle, ledger: Handle | None = None
+    ) -> None:
         join_serve_logs()
+        log_beside_serves(AUDIT_LOGGER, "audit")
         self._config = config
+        self._ledger = ledger
         self._gate = Gate(config.limits.max_concurrent_requests)
         self._backend = GraphBackend(
             preprocessor,
@@ -107,5 +115,16 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve once the replica is there; its proxy adds `x-request-id` itself."""
-        app = build_app(self._config, self._backend, gate=self._gate, request_ids=False)
-        return Measured(app, IngressMetrics())
+        metrics = IngressMetrics()
+        ledger = None
+        if self._ledger is not None:
+            ledger = PatientLedger(ServeLedger(self._ledger), metrics.lost.inc)
+        app = build_app(
+            self._config,
+            self._backend,
+            gate=self._gate,
+            request_ids=False,
+            ledger=ledger,
+            signing_secret=os.environ.get(ENVIRONMENT_VARIABLE, ""),
+        )
+        return Measured(app, metrics)

@@ -49,6 +49,11 @@ TABLE: Mapping[ErrorCode, WireStatus] = {
     ErrorCode.MODEL_UNAVAILABLE: WireStatus(503, _SERVER, 1013, "UNAVAILABLE"),
     ErrorCode.DEADLINE_EXCEEDED: WireStatus(503, _SERVER, 1013, "DEADLINE_EXCEEDED"),
     ErrorCode.ENGINE_FAILED: WireStatus(500, _SERVER, 1011, "INTERNAL"),
+    ErrorCode.INVALID_API_KEY: WireStatus(401, _INVALID, 1008, "UNAUTHENTICATED"),
+    ErrorCode.ORIGIN_REFUSED: WireStatus(403, _INVALID, 1008, "PERMISSION_DENIED"),
+    ErrorCode.REQUEST_LIMIT: WireStatus(429, _RATE, 1013, "RESOURCE_EXHAUSTED"),
+    ErrorCode.AUDIO_LIMIT: WireStatus(429, _RATE, 1013, "RESOURCE_EXHAUSTED"),
+    ErrorCode.STREAM_LIMIT: WireStatus(429, _RATE, 1013, "RESOURCE_EXHAUSTED"),
 }
 """A deadline is 503, not 504: by 504 proxies mean their own time limits; clients retry both."""
 
@@ -78,7 +83,10 @@ class Problem:
         }
 
     def headers(self) -> dict[str, str]:
-        """`Retry-After` in whole seconds, rounded up, where trying again helps."""
+        """`Retry-After` in whole seconds, rounded up, where trying again helps; how to name
+        oneself, where a key is missing (RFC 9110 §11.6.1)."""
+        if self.status == 401:
+            return {"WWW-Authenticate": "Bearer"}
         if self.retry_after_s is None:
             return {}
         return {"Retry-After": str(max(1, math.ceil(self.retry_after_s)))}

@@ -12,10 +12,10 @@ from typing import Any
 from ray.serve.schema import ServeDeploySchema
 
 from serve_app.config import ServerConfig
+from serve_app.document import read
 from serve_app.environment import with_environment
 from serve_app.errors import ConfigError
 from serve_app.serve_config.application import GRPC_LIMIT, check_application
-from serve_app.serve_config.document import read
 from serve_app.serve_config.schemas import schema_errors, unknown_keys
 
 __all__ = ["GRPC_LIMIT", "check", "load", "server_config"]

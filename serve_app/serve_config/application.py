@@ -9,6 +9,7 @@ from ray.runtime_env import RuntimeEnv
 from serve_app.config import BatchConfig, ServerConfig
 from serve_app.environment import with_environment
 from serve_app.errors import ConfigError
+from serve_app.serve_config.auth import LEDGER, check_auth, check_ledger
 from serve_app.serve_config.environment import environment_errors
 from serve_app.serve_config.models import OWN_DEPLOYMENTS, check_models
 from serve_app.serve_config.schemas import meant, schema_errors
@@ -35,12 +36,13 @@ def check_application(application: Mapping[str, Any], *, http_port: int) -> Iter
         return
     config = ServerConfig.model_validate(args)
     yield from check_models(config.models, f"{_PLACE}.args.models")
-    yield from _check_deployments(application, config)
     errors = list(environment_errors(config, os.environ))
     if errors:
         yield from errors
         return
     config = with_environment(config, os.environ)
+    yield from _check_deployments(application, config)
+    yield from check_auth(config.auth, f"{_PLACE}.args.auth")
     yield from _check_message_limit(application, config)
     if config.metrics_port == http_port:
         variable = "CHORUS_METRICS_PORT"
@@ -97,6 +99,8 @@ def _check_deployments(
     application: Mapping[str, Any], config: ServerConfig
 ) -> Iterator[ConfigError]:
     known = {*OWN_DEPLOYMENTS, *(model.name for model in config.models)}
+    if config.auth.keys_file is None:
+        known.remove(LEDGER)
     seen: set[str] = set()
     for index, deployment in enumerate(application.get("deployments", [])):
         place = f"{_PLACE}.deployments.{index}"
@@ -106,6 +110,8 @@ def _check_deployments(
         if name in seen:
             yield ConfigError(f"{place}.name", f"{name!r} has an entry already")
         seen.add(name)
+        if name == LEDGER:
+            yield from check_ledger(deployment, place)
         yield from _check_user_config(name, deployment.get("user_config"), f"{place}.user_config")
         options = deployment.get("ray_actor_options")
         if isinstance(options, Mapping):

@@ -28,6 +28,11 @@ ERRORS: list[tuple[SpeechError, int, str]] = [
     (errors.DeadlineExceededError(60.0), 503, "server_error"),
     (errors.UploadTimeoutError(60.0), 408, "invalid_request_error"),
     (errors.EngineError("tiny", "broken"), 500, "server_error"),
+    (errors.UnauthenticatedError("no key"), 401, "invalid_request_error"),
+    (errors.OriginRefusedError("https://a"), 403, "invalid_request_error"),
+    (errors.RequestLimitError(60.0, 1.5), 429, "rate_limit_error"),
+    (errors.AudioLimitError(3600.0, 99.0), 429, "rate_limit_error"),
+    (errors.StreamLimitError(2.0, 5.0), 429, "rate_limit_error"),
 ]
 
 

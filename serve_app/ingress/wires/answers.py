@@ -26,7 +26,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     408: {"description": "The upload took too long to arrive."},
     413: {"description": "The upload is too large, or the audio too long."},
     415: {"description": "Neither a multipart form nor a known audio format."},
-    429: {"description": "At capacity; `Retry-After` says when to try again."},
+    429: {"description": "At capacity, or the key is; `Retry-After` says when to try again."},
     500: {"description": "The server or its model failed; its log has why, by `x-request-id`."},
     503: {"description": "No replica can answer, or the time limit passed; see `Retry-After`."},
 }

@@ -1,0 +1,105 @@
+"""The ledger as a deployment of one replica, and as an ingress sees it: shared, or lost.
+
+Every replica of the ingress asks the same one, so that a key's limits hold for the whole server.
+When it cannot be asked, an ingress counts by itself: a lost ledger must not stop the server.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from serve_app.deployments.accounts import Ledger, Limits, Refusal
+
+ASK_TIMEOUT_S = 0.5
+APART_S = 5.0
+"""How long an ingress goes on alone before it asks a lost ledger again."""
+
+log = logging.getLogger(__name__)
+
+
+class LedgerLostError(Exception):
+    """The ledger did not answer, or not in time. Never reaches a client."""
+
+
+class AsyncLedger(Protocol):
+    """A `Ledger` that may be elsewhere; see there."""
+
+    async def admit(
+        self, key: str, limits: Limits, *, works: bool, stream: str | None = None
+    ) -> Refusal | None: ...
+
+    async def note(
+        self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False
+    ) -> None: ...
+
+
+class LedgerReplica:
+    """The one place where usage is counted; also the ledger of a server of a single process."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._ledger = Ledger(clock)
+
+    async def admit(
+        self, key: str, limits: Limits, *, works: bool, stream: str | None = None
+    ) -> Refusal | None:
+        return self._ledger.admit(key, limits, works=works, stream=stream)
+
+    async def note(
+        self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False
+    ) -> None:
+        self._ledger.note(key, audio_s, stream=stream, is_over=is_over)
+
+
+class PatientLedger:
+    """The shared ledger while it answers; one of its own while it does not.
+
+    `count_loss` is called each time that it is found lost.
+    """
+
+    def __init__(
+        self,
+        shared: AsyncLedger,
+        count_loss: Callable[[], None],
+        *,
+        timeout_s: float = ASK_TIMEOUT_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shared = shared
+        self._own = LedgerReplica()
+        self._count_loss = count_loss
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._alone_until = float("-inf")
+
+    async def admit(
+        self, key: str, limits: Limits, *, works: bool, stream: str | None = None
+    ) -> Refusal | None:
+        if self._clock() >= self._alone_until:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._shared.admit(key, limits, works=works, stream=stream)
+            except (TimeoutError, LedgerLostError) as error:
+                self._part(error)
+        return await self._own.admit(key, limits, works=works, stream=stream)
+
+    async def note(
+        self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False
+    ) -> None:
+        if self._clock() >= self._alone_until:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    return await self._shared.note(key, audio_s, stream=stream, is_over=is_over)
+            except (TimeoutError, LedgerLostError) as error:
+                self._part(error)
+        return await self._own.note(key, audio_s, stream=stream, is_over=is_over)
+
+    def _part(self, error: Exception) -> None:
+        self._alone_until = self._clock() + APART_S
+        self._count_loss()
+        log.error(
+            "the ledger of API keys does not answer (%r): this ingress counts by itself for %g s",
+            error,
+            APART_S,
+        )
