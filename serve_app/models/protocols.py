@@ -33,6 +33,8 @@ class RecognitionRequest:
 
     chunk: Chunk
     options: RecognitionOptions
+    recording: str = ""
+    """Names the recording that the chunk is of, so that recordings can take turns."""
 
 
 @dataclass(frozen=True, slots=True)
