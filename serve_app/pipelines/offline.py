@@ -6,6 +6,7 @@ segments leave as soon as all before them have left.
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from serve_app.models.protocols import (
     RecognitionOptions,
     RecognitionRequest,
 )
+from serve_app.pipelines.budget import AudioBudget
 from serve_app.transcript.merge import segments_of
 from serve_app.transcript.types import Hypothesis, Segment, StageTimes, Transcript
 
@@ -38,15 +40,17 @@ async def transcribe(
     recognizer: ChunkRecognizer,
     options: RecognitionOptions,
     plan: ChunkedRecognition,
+    budget: AudioBudget | None = None,
 ) -> AsyncGenerator[Segment | Transcript, None]:
     """Yield the segments of a recording in order, and its `Transcript` last.
 
-    Closing the generator cancels all that it has under way.
+    Decoding waits while `budget`, which all recordings of a model share, is spent. Closing the
+    generator cancels all that it has under way.
 
     Raises:
         SpeechError: whatever decoding or recognition raise, at the place where it came up.
     """
-    recording = _Recording(recognizer, options, plan)
+    recording = _Recording(recognizer, options, plan, budget or AudioBudget())
     feeding = asyncio.create_task(recording.feed(blocks))
     segments: list[Segment] = []
     try:
@@ -86,8 +90,14 @@ class _Recording:
     """What is under way for one recording: at most `max_chunks_in_flight` chunks."""
 
     def __init__(
-        self, recognizer: ChunkRecognizer, options: RecognitionOptions, plan: ChunkedRecognition
+        self,
+        recognizer: ChunkRecognizer,
+        options: RecognitionOptions,
+        plan: ChunkedRecognition,
+        budget: AudioBudget,
     ) -> None:
+        self._name = uuid.uuid4().hex
+        self._budget = budget
         self._recognizer = recognizer
         self._options = options
         self._max_chunk_s = plan.max_chunk_s
@@ -132,14 +142,17 @@ class _Recording:
 
     async def _launch(self, chunk: Chunk) -> None:
         await self._places.acquire()
+        await self._budget.acquire(chunk.duration_s)
         task = asyncio.create_task(self._recognize(chunk))
+        task.add_done_callback(lambda _: self._budget.release(chunk.duration_s))
         self._tasks.add(task)
         self._in_order.put_nowait((chunk, task))
 
     async def _recognize(self, chunk: Chunk) -> Recognition:
         if is_silent(chunk):
             return _SILENCE
-        return await self._recognizer.recognize(RecognitionRequest(chunk, self._options))
+        request = RecognitionRequest(chunk, self._options, self._name)
+        return await self._recognizer.recognize(request)
 
     def _add(self, *, decode_s: float = 0.0, queue_s: float = 0.0, model_s: float = 0.0) -> None:
         was = self.times
