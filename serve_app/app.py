@@ -15,7 +15,8 @@ _BATCHES_HELD = 2
 """What a model replica may hold: the batch in the model and the next one. The rest waits where it
 can still go to another replica."""
 _PLACES_PER_UPLOAD = 2
-"""More than the ingress admits, so that it says "at capacity" itself, and at once."""
+"""More than the ingress admits, so that it says "at capacity" itself, and at once. The proxy holds
+as many again in front of it before it refuses by itself; it counts each request for a moment."""
 
 
 def build(args: ServerConfig) -> Application:
@@ -26,6 +27,8 @@ def build(args: ServerConfig) -> Application:
     """
     config = with_environment(args, os.environ)
     limits = config.limits
+    # Chunks wait unbounded in front of a model, as far as Serve knows: a recording that has begun
+    # must not be refused, and `preprocessor.max_audio_in_flight_s` bounds them.
     recognizers = {
         model.name: serve.deployment(
             name=model.name,
@@ -37,10 +40,12 @@ def build(args: ServerConfig) -> Application:
     preprocessor = serve.deployment(
         name="Preprocessor",
         max_ongoing_requests=config.preprocessor.max_waiting + config.preprocessor.num_decoders,
+        max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         graceful_shutdown_timeout_s=limits.request_timeout_s,
     )(Preprocessor).bind(config.preprocessor, limits.max_audio_s, config.models, recognizers)
     return serve.deployment(
         name="Ingress",
         max_ongoing_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
+        max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         graceful_shutdown_timeout_s=limits.request_timeout_s,
     )(Ingress).bind(config, preprocessor)

@@ -11,17 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import serve_app
-from serve_app.config import ServerConfig
+from serve_app.config import LimitsConfig, ServerConfig
 from serve_app.errors import InvalidOptionError, SpeechError
+from serve_app.ingress.admission.door import Admission
+from serve_app.ingress.admission.forecast import Forecast
+from serve_app.ingress.admission.gate import Gate
+from serve_app.ingress.admission.weighed import WeighedBackend
 from serve_app.ingress.backend import Backend
-from serve_app.ingress.middleware import (
-    REQUEST_ID_HEADER,
-    Admission,
-    Faults,
-    Gate,
-    Lingering,
-    RequestId,
-)
+from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, RequestId
 from serve_app.ingress.problems import problem_of, problem_of_http
 from serve_app.ingress.wires import openai, plain
 from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
@@ -39,13 +36,14 @@ def build_app(
     `request_ids` puts `x-request-id` on the answers; turn it off behind a proxy that does so
     itself, as Ray Serve's does, or clients see it twice.
     """
+    gate = gate or gate_of(config.limits)
+    forecast = _forecast(config, backend)
+    backend = WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
     app = FastAPI(
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
-        middleware=_middleware(
-            config, gate or Gate(config.limits.max_concurrent_requests), request_ids=request_ids
-        ),
+        middleware=_middleware(config, gate, forecast, request_ids=request_ids),
         exception_handlers={
             SpeechError: _on_speech_error,
             HTTPException: _on_http_error,
@@ -57,7 +55,23 @@ def build_app(
     return app
 
 
-def _middleware(config: ServerConfig, gate: Gate, *, request_ids: bool) -> list[Middleware]:
+def gate_of(limits: LimitsConfig) -> Gate:
+    """What `build_app` makes where it is given none."""
+    return Gate(limits.max_concurrent_requests, limits.max_upload_memory_bytes)
+
+
+def _forecast(config: ServerConfig, backend: Backend) -> Forecast:
+    limits = config.limits
+    return Forecast(
+        {model.name: model.max_chunk_s for model in config.models},
+        max_wait_s=min(limits.max_wait_s, limits.request_timeout_s / 2),
+        ask=backend.load,
+    )
+
+
+def _middleware(
+    config: ServerConfig, gate: Gate, forecast: Forecast, *, request_ids: bool
+) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=config.cors_origins,
@@ -69,7 +83,7 @@ def _middleware(config: ServerConfig, gate: Gate, *, request_ids: bool) -> list[
         Middleware(RequestId, on_responses=request_ids),
         *([cors] if config.cors_origins else []),
         Middleware(Lingering),
-        Middleware(Admission, gate=gate, retry_after_s=config.limits.retry_after_s),
+        Middleware(Admission, gate=gate, forecast=forecast, limits=config.limits),
         Middleware(Faults),
     ]
 

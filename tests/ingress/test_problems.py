@@ -24,9 +24,11 @@ ERRORS: list[tuple[SpeechError, int, str]] = [
     (errors.UploadTooLargeError(10), 413, "invalid_request_error"),
     (errors.AtCapacityError("full", 2.0), 429, "rate_limit_error"),
     (errors.ModelUnavailableError("tiny", 0.2), 503, "server_error"),
+    (errors.UploadsFullError(100, 2.0), 503, "server_error"),
     (errors.ShuttingDownError(5.0), 503, "server_error"),
     (errors.DeadlineExceededError(60.0), 503, "server_error"),
     (errors.UploadTimeoutError(60.0), 408, "invalid_request_error"),
+    (errors.UploadStalledError(100, 60.0), 408, "invalid_request_error"),
     (errors.EngineError("tiny", "broken"), 500, "server_error"),
 ]
 
