@@ -1,10 +1,9 @@
 """The deployment in which the story of a recording runs: decoding, chunks, recognition, merging."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-
-from ray import serve
 
 from serve_app.audio.sandbox import DecoderPool
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
@@ -45,8 +44,8 @@ class Preprocessor:
         self._infos: dict[str, ModelInfo] = {}
         self._max_chunks_in_flight = config.max_chunks_in_flight
         self._max_audio_s = max_audio_s
-        self._replica = serve.get_replica_context().replica_tag
-        self._workloads = {name: Workload(name) for name in self._models}
+        self._name = uuid.uuid4().hex
+        self._workloads = {model.name: Workload(model.name, model.batch) for model in models}
         # What the lane of one replica would refuse waits here instead, where decoding waits too.
         self._budgets = {
             model.name: AudioBudget(
@@ -123,7 +122,7 @@ class Preprocessor:
 
     async def load(self) -> Load:
         """What is under way here: see `Load`."""
-        return Load(self._replica, tuple(each.load() for each in self._workloads.values()))
+        return Load(self._name, tuple(each.load() for each in self._workloads.values()))
 
     async def models(self) -> list[ModelInfo]:
         """What the models that answer now can do, in the order of the configuration."""

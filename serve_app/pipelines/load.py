@@ -12,7 +12,7 @@ class ModelLoad:
     remaining_audio_s: float
     """Of them, as far as known; before a recording is decoded it is what its header says."""
     audio_s_per_s: float | None
-    """How fast it went while there was work; None before anything was measured."""
+    """How fast it goes where more waits than one batch holds; None before that was measured."""
 
 
 @dataclass(frozen=True, slots=True)
