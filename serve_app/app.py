@@ -47,5 +47,6 @@ def build(args: ServerConfig) -> Application:
         name="Ingress",
         max_ongoing_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
+        backpressure_config={"status_code": 429, "retry_after_s": limits.retry_after_s},
         graceful_shutdown_timeout_s=limits.request_timeout_s,
     )(Ingress).bind(config, preprocessor)
