@@ -130,7 +130,9 @@ class Forecast:
         except (TimeoutError, SpeechError) as error:
             log.warning("no preprocessor tells how much it has to do: %r", error)
             return
-        self._reports[load.replica] = _Report(load, self._clock())
+        since = self._clock() - _FORGET_AFTER_S
+        kept = {name: each for name, each in self._reports.items() if each.heard_at >= since}
+        self._reports = {**kept, load.replica: _Report(load, self._clock())}
 
     def _audio_s_per_s(self, model: str) -> float:
         loads = self._loads(model, within_s=_FORGET_AFTER_S)
