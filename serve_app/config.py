@@ -72,6 +72,18 @@ class SimulatedConfig(_Settings):
     """Seconds more for each padded audio second in it."""
 
 
+_OF_A_CHECKPOINT = (
+    "checkpoint", "sha256", "catalogue", "device", "precision", "num_threads", "cuda_graphs",
+)  # fmt: skip
+_OF_A_CHOICE = ("beam_size", "fallback_language", "min_language_probability")
+_MEANINGLESS: Mapping[str, tuple[str, ...]] = {
+    "parakeet": (*_OF_A_CHOICE, "simulated"),
+    "canary": ("cuda_graphs", "simulated"),
+    "simulated": (*_OF_A_CHECKPOINT, *_OF_A_CHOICE),
+}
+"""What a kind of model has no use for: setting it is an error, not ignored."""
+
+
 class ModelConfig(_Settings):
     """One served model. Its deployment carries its name, so that Serve's own options
     (`autoscaling_config`, `ray_actor_options`, `max_ongoing_requests`, `user_config`) stand
@@ -150,16 +162,21 @@ class ModelConfig(_Settings):
         if values.get("kind") not in {None, entry.kind}:
             raise ValueError(f"{entry.name} is of kind {entry.kind!r}")
         names = ("languages", "pivot_language", "licence", "attribution")
-        return {**{name: getattr(entry, name) for name in names}, **values}
+        known = {name: getattr(entry, name) for name in names}
+        if known["pivot_language"] not in values.get("languages", known["languages"]):
+            known["pivot_language"] = None  # nothing is left to translate from or to it
+        return {**known, **values}
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
-        if self.kind == "simulated":
-            return self
-        if not self.checkpoint:
-            raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
-        if self.simulated != SimulatedConfig():
-            raise ValueError(f"`simulated` has no meaning for a model of kind {self.kind!r}")
+        for name in _MEANINGLESS[self.kind]:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"`{name}` has no meaning for a model of kind {self.kind!r}")
+        if self.kind != "simulated":
+            if not self.checkpoint:
+                raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
+            if self.sha256 and not self.checkpoint.endswith(".nemo"):
+                raise ValueError("a sha256 is of a file: give the path of a .nemo")
         for name in ("pivot_language", "fallback_language"):
             if getattr(self, name) not in {None, *self.languages}:
                 raise ValueError(f"{name} {getattr(self, name)!r} is not among its languages")
@@ -175,6 +192,11 @@ class ModelConfig(_Settings):
     def chooses_pnc(self) -> bool:
         """Whether clients may ask for text with or without punctuation and capitals."""
         return self.kind == "canary" or (self.kind == "simulated" and bool(self.pivot_language))
+
+    @property
+    def finds_language(self) -> bool:
+        """Whether the model tells what is spoken, where a client does not."""
+        return self.kind == "canary" and len(self.languages) > 1
 
     def sources_of(self, target: str) -> tuple[str, ...]:
         """What may be spoken where the text shall be in `target`; `target` itself among them."""

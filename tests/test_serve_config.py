@@ -34,6 +34,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 PARAKEET = {"name": "simulated", "kind": "parakeet"}
+CANARY = {"name": "simulated", "kind": "canary", "checkpoint": "nvidia/canary-1b-v2"}
 
 MISTAKES: list[tuple[str, Any, str]] = [
     ("http_option", {}, "http_option"),
@@ -143,9 +144,22 @@ MISTAKES: list[tuple[str, Any, str]] = [
         for origin in ("a.example", "https://a.example/", "https://A.example", "", "http://a:b")
     ),
     (MODEL, PARAKEET | {"checkpoint": "a/b", "simulated": {"fixed_s": 1}}, f"{MODEL}"),
+    (MODEL, PARAKEET | {"checkpoint": "a/b", "beam_size": 4}, f"{MODEL}: `beam_size`"),
+    (MODEL, PARAKEET | {"checkpoint": "a/b", "fallback_language": "en"}, f"{MODEL}: `fallback_"),
+    (MODEL, PARAKEET | {"checkpoint": "nvidia/x", "sha256": "0" * 64}, f"{MODEL}: a sha256"),
+    (f"{MODEL}.precision", "bfloat16", f"{MODEL}: `precision` has no meaning"),
+    (f"{MODEL}.pivot_language", "de", f"{MODEL}: pivot_language 'de' is not among"),
     *(
         (MODEL, PARAKEET | {"checkpoint": checkpoint}, f"{MODEL}.checkpoint")
-        for checkpoint in ("tiny/samples", "tiny/card.py", "README.md", "nvida", "a/b/c", "/", " ")
+        for checkpoint in (
+            "tiny/samples",
+            "tiny/release.py",
+            "README.md",
+            "nvida",
+            "a/b/c",
+            "/",
+            " ",
+        )
     ),
     (MODEL, PARAKEET | {"checkpoint": f"{'x' * 5000}.nemo"}, f"{MODEL}.checkpoint"),
 ]
@@ -171,6 +185,7 @@ GOOD: list[tuple[str, Any]] = [
     (f"{MODEL}.languages", ["en", "yue"]),
     (f"{MODEL}.aliases", ["nvidia/parakeet"]),
     (MODEL, PARAKEET | {"checkpoint": "nvidia/parakeet-tdt_ctc-1.1b", "simulated": {}}),
+    (MODEL, CANARY | {"languages": ["de"]}),
     (f"{RUNTIME_ENV}.pip", ["numpy"]),
 ]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 _AUDIO_KEYS = ("audio_filepath", "file", "audio")
-_LANGUAGE_KEYS = ("language", "lang", "source_lang")
+_LANGUAGE_KEYS = ("language", "source_lang", "lang")
+"""NeMo's `lang` is that of the text, where `source_lang` stands beside it."""
 _TARGET_KEYS = ("target_language", "target_lang")
 _TRANSLATIONS = frozenset({"translate", "ast", "s2t", "s2t_translation"})
 _YES, _NO = frozenset({"yes", "true", "pnc", "1"}), frozenset({"no", "false", "nopnc", "0"})

@@ -104,15 +104,22 @@ class Preprocessor:
                         _counted(blocks, progress),
                         _Counting(self._recognizer(model.name), progress),
                         request.options,
-                        offline.ChunkedRecognition(
-                            model.name, model.max_chunk_s, self._max_chunks_in_flight
-                        ),
+                        self._plan(model),
                         self._budgets[model.name],
                     )
                 ) as parts,
             ):
                 async for part in parts:
                     yield part
+
+    def _plan(self, model: ModelConfig) -> offline.ChunkedRecognition:
+        return offline.ChunkedRecognition(
+            model.name,
+            model.max_chunk_s,
+            self._max_chunks_in_flight,
+            finds_language=model.finds_language,
+            translations=model.translations(),
+        )
 
     def _place(self, model: ModelConfig, expected_s: float) -> AbstractAsyncContextManager[object]:
         """What has more chunks than may be in flight holds its decoder for as long as the model,

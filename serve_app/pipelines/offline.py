@@ -8,11 +8,12 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serve_app.audio.chunk import Chunker
 from serve_app.audio.speech import is_silent
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk, Pcm
+from serve_app.errors import UnsupportedTranslationError
 from serve_app.models.protocols import (
     ChunkRecognizer,
     Recognition,
@@ -33,6 +34,11 @@ class ChunkedRecognition:
     model: str
     max_chunk_s: float
     max_chunks_in_flight: int
+    finds_language: bool = False
+    """Whether the model tells what is spoken. The first chunk with a text then tells it for the
+    whole recording, so that a short one behind it is not taken for another language."""
+    translations: tuple[tuple[str, str], ...] = ()
+    """The pairs (spoken, written) that the model translates."""
 
 
 async def transcribe(
@@ -48,6 +54,7 @@ async def transcribe(
     generator cancels all that it has under way.
 
     Raises:
+        UnsupportedTranslationError: what is spoken cannot be translated into what is asked for.
         SpeechError: whatever decoding or recognition raise, at the place where it came up.
     """
     recording = _Recording(recognizer, options, plan, budget or AudioBudget())
@@ -100,7 +107,9 @@ class _Recording:
         self._budget = budget
         self._recognizer = recognizer
         self._options = options
-        self._max_chunk_s = plan.max_chunk_s
+        self._plan = plan
+        self._finding_language = asyncio.Lock()
+        self._is_language_found = bool(options.language) or not plan.finds_language
         self._places = asyncio.Semaphore(plan.max_chunks_in_flight)
         self._in_order: asyncio.Queue[tuple[Chunk, asyncio.Task[Recognition]] | None]
         self._in_order = asyncio.Queue()
@@ -110,7 +119,7 @@ class _Recording:
 
     async def feed(self, blocks: AsyncIterator[Pcm]) -> None:
         """Decode, cut, and hand each chunk to the model as soon as it is whole."""
-        chunker = Chunker(max_chunk_s=self._max_chunk_s)
+        chunker = Chunker(max_chunk_s=self._plan.max_chunk_s)
         try:
             asked = time.perf_counter()
             async for block in blocks:
@@ -151,8 +160,33 @@ class _Recording:
     async def _recognize(self, chunk: Chunk) -> Recognition:
         if is_silent(chunk):
             return _SILENCE
+        if self._is_language_found:
+            return await self._ask(chunk)
+        async with self._finding_language:
+            if not self._is_language_found:
+                recognition = await self._ask(chunk)
+                self._learn_language(recognition.hypothesis)
+                return recognition
+        return await self._ask(chunk)
+
+    async def _ask(self, chunk: Chunk) -> Recognition:
         request = RecognitionRequest(chunk, self._options, self._name)
         return await self._recognizer.recognize(request)
+
+    def _learn_language(self, found: Hypothesis) -> None:
+        """
+        Raises:
+            UnsupportedTranslationError: see `transcribe`.
+        """
+        if not found.text:
+            return
+        target = self._options.target_language
+        if target is not None and found.language != target:
+            raise UnsupportedTranslationError(
+                found.spoken_language, target, self._plan.model, self._plan.translations
+            )
+        self._options = replace(self._options, language=found.spoken_language)
+        self._is_language_found = True
 
     def _add(self, *, decode_s: float = 0.0, queue_s: float = 0.0, model_s: float = 0.0) -> None:
         was = self.times

@@ -81,7 +81,7 @@ def openai_segment(index: int, segment: Segment) -> dict[str, Json]:
     """One segment of `verbose_json`.
 
     Whisper's fields, as far as they are true here: `seek` is the start in Whisper's frames of
-    10 ms; `temperature` is 0, because decoding is greedy; `compression_ratio` is computed as
+    10 ms; `temperature` is 0, because nothing is sampled; `compression_ratio` is computed as
     Whisper does; `avg_logprob` is the mean over the tokens, null where the decoder gives none;
     `no_speech_prob` is null, because these models do not estimate it; `tokens` is empty, because
     their identifiers mean nothing outside of their vocabularies.

@@ -84,10 +84,8 @@ class Transcript:
 
     @property
     def words(self) -> tuple[Word, ...] | None:
-        """All words in order; None if any spoken segment lacks its word times."""
-        words: list[Word] = []
-        for segment in self.segments:
-            if segment.words is None:
-                return None
-            words.extend(segment.words)
-        return tuple(words)
+        """All words in order, but for those of segments without times; None if none has any."""
+        timed = [segment.words for segment in self.segments if segment.words is not None]
+        if self.segments and not timed:
+            return None
+        return tuple(word for words in timed for word in words)

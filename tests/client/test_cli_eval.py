@@ -109,7 +109,7 @@ def test_a_table_has_a_row_for_each_language_and_direction(tmp_path, recording, 
     rows = [
         {"source_lang": "de", "target_lang": "de", "taskname": "asr", "text": "eins zwei"},
         {"source_lang": "de", "target_lang": "de", "pnc": "no", "text": "eins drei"},
-        {"source_lang": "en", "target_lang": "de", "pnc": "yes", "text": "Drei."},
+        {"source_lang": "en", "target_lang": "de", "lang": "de", "pnc": "yes", "text": "Drei."},
         {"source_lang": "fr", "taskname": "s2t_translation", "text": "one"},
     ]
     for index, row in enumerate(rows):

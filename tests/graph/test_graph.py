@@ -33,14 +33,17 @@ def transcribe(server: Server, audio: bytes, model: str = "parakeet") -> str:
     return server.openai.audio.transcriptions.create(model=model, file=("a", audio)).text
 
 
-def test_a_real_person_is_understood_in_every_codec(running_server: Server) -> None:
-    """Of the person that training never heard: the card's figure is of 825 words, these are 52."""
+def test_real_people_are_understood_in_every_codec(running_server: Server) -> None:
+    """Those whom training heard, in strings that it did not: all right. One whom it never heard:
+    six of 52 words may be wrong, since the card's figures, of 825, are up to 7.4 %."""
     folder = ROOT / "tiny/samples"
-    texts = [transcribe(running_server, (folder / each["file"]).read_bytes()) for each in SAMPLES]
-    said = [each["text"].split() for each in SAMPLES]
-    errors = [count_errors(*pair) for pair in zip(said, map(str.split, texts), strict=True)]
-    assert len(SAMPLES) == 8
-    assert sum(errors, Errors()).total <= 8, texts
+    errors = {True: Errors(), False: Errors()}
+    for sample in SAMPLES:
+        text = transcribe(running_server, (folder / sample["file"]).read_bytes())
+        errors[sample["in_training"]] += count_errors(sample["text"].split(), text.split())
+    assert errors[True] == Errors(num_reference=30)
+    assert errors[False].num_reference == 52
+    assert errors[False].total <= 6
 
 
 def test_the_unseen_persons_digits_stay_within_the_aim_through_the_server(

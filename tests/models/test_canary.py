@@ -14,6 +14,7 @@ from serve_app.audio.waveform import Chunk
 from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
 from serve_app.models.loader import load_recognizer
+from serve_app.models.offline import canary
 from serve_app.models.offline.canary import CanaryRecognizer
 from serve_app.models.protocols import RecognitionOptions, RecognitionRequest
 from tests.models import random_canary
@@ -130,18 +131,18 @@ def test_languages_of_speech_and_text_are_reported(model: CanaryRecognizer) -> N
     assert found.language in LANGUAGES
 
 
-def test_only_what_the_target_can_come_from_is_listened_for(model: CanaryRecognizer) -> None:
+def test_what_cannot_be_translated_is_written_as_it_is_spoken(model: CanaryRecognizer) -> None:
+    """German is never translated into French; the recording's story then refuses it by name."""
     rows = [request(seed, 1, target_language="fr") for seed in range(40)]
-    found = recognize(model, rows)
-    assert {row.language for row in found} == {"fr"}
-    assert {row.spoken_language for row in found} == {"en", "fr"}
+    found = {(row.spoken_language, row.language) for row in recognize(model, rows)}
+    assert found == {("en", "fr"), ("fr", "fr"), ("de", "de")}
 
 
 def test_who_is_not_sure_takes_the_fallback(weights: Any) -> None:
     unsure = CanaryRecognizer(weights, config(min_language_probability=1.0, fallback_language="de"))
     rows = [request(seed, 1) for seed in range(5)]
     assert {row.spoken_language for row in recognize(unsure, rows)} == {"de"}
-    # German is never translated into French, so the fall-back does not count there.
+    # The fall-back does not count where it could not become what is asked for.
     rows = [request(seed, 1, target_language="fr") for seed in range(5)]
     assert {row.spoken_language for row in recognize(unsure, rows)} <= {"en", "fr"}
 
@@ -168,9 +169,38 @@ def test_words_of_transcripts_are_timed_and_those_of_translations_are_not(
 
 
 def test_beams_are_a_matter_of_configuration(weights: Any) -> None:
-    wide = CanaryRecognizer(weights, config(beam_size=3))
-    found = recognize(wide, random_requests(4, seed=6))
-    assert all(isinstance(row.text, str) for row in found)
+    rows = random_requests(12, seed=6)
+    greedy = [row.text for row in recognize(CanaryRecognizer(weights, config()), rows)]
+    wide = CanaryRecognizer(weights, config(beam_size=4))
+    assert [row.text for row in recognize(wide, rows)] != greedy
+
+
+def test_a_checkpoint_without_a_limit_of_its_own_ends_no_text_early(weights: Any) -> None:
+    recognizer = CanaryRecognizer(weights, config())
+    rows = [request(seed, 0.3, language="en", word_times=False) for seed in range(8)]
+    limited = [row.text for row in recognize(recognizer, rows)]
+    weights.decoding.decoding.beam_search.max_delta_len = -1
+    whole = [row.text for row in recognize(recognizer, rows)]
+    assert all(text.startswith(start) for text, start in zip(whole, limited, strict=True))
+    assert sum(map(len, whole)) > sum(map(len, limited))
+
+
+def test_a_text_that_the_aligner_stumbles_over_loses_only_its_own_times(
+    model: CanaryRecognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [request(seed, 1, language="en") for seed in range(4)]
+    before = recognize(model, rows)
+    align = canary.get_forced_aligned_timestamps_with_external_model
+
+    def stumble(**arguments: Any) -> Any:
+        if any(row.text == before[2].text for row in arguments["main_model_predictions"]):
+            raise ValueError("no path through the lattice")
+        return align(**arguments)
+
+    monkeypatch.setattr(canary, align.__name__, stumble)
+    found = recognize(model, rows)
+    assert [row.text for row in found] == [row.text for row in before]
+    assert [row.words is None for row in found] == [False, False, True, False]
 
 
 def test_a_checkpoint_brings_its_aligner_or_has_no_word_times(weights: Any, tmp_path: Path) -> None:

@@ -23,6 +23,18 @@ def test_the_grammar_has_hundreds_of_phrases_and_a_seventh_is_held_out():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_held_out_is_said_in_words_of_the_training(language):
+    said = {
+        word
+        for phrase in phrases.phrases()
+        if not phrases.is_held_out(phrase)
+        for word in plain(phrase.sentences[language]).split()
+    }
+    held_out = [p for p in phrases.phrases() if phrases.is_held_out(p)]
+    assert all(set(plain(p.sentences[language]).split()) <= said for p in held_out)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_no_two_phrases_are_the_same_in_any_language(language):
     texts = Counter(plain(phrase.sentences[language]) for phrase in phrases.phrases())
     assert max(texts.values()) == 1

@@ -58,7 +58,9 @@ def test_a_batch_of_any_lengths_says_what_each_row_says_alone(model, commands):
     assert [r.ctc_text for r in together] == [r.ctc_text for r in alone]
 
 
-def test_real_people_in_wav_and_flac_are_mostly_understood(model):
+@pytest.mark.parametrize(("in_training", "aim"), [(True, 0.0), (False, 0.10)])
+def test_real_people_are_understood(model, in_training, aim):
+    """People whom it learnt from, in strings that it has not heard, and one it never heard."""
     from nemo.collections.asr.metrics.wer import word_error_rate
 
     from tiny.parakeet.evaluate import recognize
@@ -66,9 +68,11 @@ def test_real_people_in_wav_and_flac_are_mostly_understood(model):
     samples = json.loads((TINY / "samples/samples.json").read_text())
     waveforms, texts = [], []
     for sample in samples:
-        if sample["file"].endswith((".wav", ".flac", ".mp3")):
+        # libsndfile does not read MPEG-4 and WebM; the server's decoders do, in tests/graph.
+        if sample["in_training"] == in_training and sample["file"][-4:] not in (".m4a", "webm"):
             waveform, rate_hz = soundfile.read(TINY / "samples" / sample["file"], dtype="float32")
             waveforms.append(soxr.resample(waveform, rate_hz, 16_000))
             texts.append(sample["text"])
     found = [recognized.text for recognized in recognize(model, waveforms)]
-    assert word_error_rate(found, texts) <= 0.25
+    assert len(found) >= 2
+    assert word_error_rate(found, texts) <= aim

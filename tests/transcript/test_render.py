@@ -75,6 +75,13 @@ def test_what_is_unknown_is_null() -> None:
     assert "languages" not in render.openai_json(unknown)
 
 
+def test_a_segment_without_times_costs_the_others_none_of_their_words() -> None:
+    segments = (TRANSCRIPT.segments[0], Segment("two three.", 1.0, 2.0))
+    body = render.openai_verbose_json(Transcript(segments, 3.0, "tiny"), granularities={"word"})
+    assert [word["word"] for word in body["words"]] == ["Zero", "one."]
+    assert body["text"] == "Zero one. two three."
+
+
 def test_repeated_text_compresses_well() -> None:
     assert render.compression_ratio("") == 0
     assert render.compression_ratio("hello " * 100) > 2.4 > render.compression_ratio("hello there")

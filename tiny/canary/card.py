@@ -32,10 +32,10 @@ the server, its tests and its first run work with a real model on any CPU. Writt
 
 ## Figures
 
-Greedy decoding. No phrase below was in training, in any of the five languages, nor in that
-of the encoder that it began with; nor were the variants of the synthetic voices, nor the
-real person. The manifests are in
-`tiny/canary/eval/`, drawn with seed {evaluation_seed}.
+Asked as the server asks, greedily. No phrase below was in training, in any of the five
+languages, nor in that of the encoder that it began with; nor were the variants of the
+synthetic voices, nor the real person. The manifests are in `tiny/canary/eval/`, drawn with
+seed {evaluation_seed}.
 
 Recognition (aim: WER ≤ {recognition_aim} without punctuation and capitals) and language
 identification (aim: ≥ {identification_aim}); synthetic voices, one to three utterances:
@@ -58,8 +58,8 @@ English digit strings of the unseen real person (aim: WER ≤ {digits_aim}):
 |---|---:|---:|---:|---:|---:|
 {digits}
 
-Word times by the aligner, given the transcript; unseen phrases joined from single words, so
-that their times are known. How far the middle of a word is off:
+Word times by the aligner, of unseen phrases joined from single words, so that their times are
+known, where they are recognised rightly. How far the middle of a word is off:
 
 | language | recordings | words | median | 90th percentile |
 |---|---:|---:|---:|---:|

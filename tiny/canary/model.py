@@ -119,11 +119,3 @@ def encode_prompt(
     }
     dialog = canary.prompt.encode_dialog([{"role": "user", "slots": slots}])
     return list(map(int, dialog["context_ids"]))
-
-
-def encode_identifying_prompt(canary: EncDecMultiTaskModel) -> list[int]:
-    """Return the ids after which the next token is the language that is spoken."""
-    slots = {"decodercontext": "", "prompt_language": "spl_tokens"}
-    dialog = canary.prompt.encode_dialog([{"role": "user_partial", "slots": slots}])
-    emotion = canary.tokenizer.special_tokens["<|emo:undefined|>"]
-    return [*map(int, dialog["context_ids"]), emotion]

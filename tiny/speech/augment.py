@@ -180,7 +180,7 @@ def distort(utterance: Utterance, rng: random.Random) -> Utterance:
     if rng.random() < 0.35:
         waveform = reverberate(waveform, rng)
     if rng.random() < 0.85:
-        waveform = add_noise(waveform, rng, snr_db=rng.uniform(5, 45))
+        waveform = add_noise(waveform, rng, snr_db=rng.uniform(5, 60))
     line = rng.random()
     if line < 0.25:
         waveform = limit_band(waveform, rng.uniform(50, 300), rng.uniform(3_000, 3_900))

@@ -45,7 +45,7 @@ FIELDS: Mapping[str, Schema] = {
     },
     "stream": {"type": "boolean", "default": False, "description": "Answer by server-sent events."},
     "channel": {**_TEXT, "default": "mix", "description": "`mix`, or a channel's number from 0."},
-    "temperature": {"type": "number", "enum": [0], "description": "Decoding is greedy: only 0."},
+    "temperature": {"type": "number", "enum": [0], "description": "Nothing is sampled: only 0."},
     "chunking_strategy": {"type": "string", "enum": ["auto"]},
     "prompt": {**_TEXT, "maxLength": 0, "description": "No served model takes one."},
     "hotwords": {**_TEXT, "description": "No served model takes any."},
@@ -168,4 +168,4 @@ def _check_temperature(value: str | None) -> None:
     if not 0 <= temperature <= 1:
         raise InvalidOptionError("temperature", f"{shown(value or '')} is not between 0 and 1")
     if temperature:
-        raise UnsupportedOptionError("temperature", "decoding is greedy: only 0")
+        raise UnsupportedOptionError("temperature", "nothing is sampled: only 0")

@@ -4,6 +4,7 @@ A batch goes through the encoder once. Rows without a language are identified fr
 gets the prompt of its own language, task and punctuation, and one decoder call answers all.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,8 @@ from serve_app.models.offline.recognizer import NemoRecognizer
 from serve_app.models.offline.repetition import without_loops
 from serve_app.models.protocols import RecognitionOptions, RecognitionRequest
 from serve_app.transcript.types import Hypothesis, Word
+
+logger = logging.getLogger(__name__)
 
 _OPENING_MARKS = str.maketrans("", "", "¿¡")
 
@@ -65,7 +68,7 @@ class CanaryRecognizer(NemoRecognizer):
         )
         languages = self._languages_of(requests, states, mask)
         targets = [
-            request.options.target_language or language
+            self._target_of(language, request.options)
             for request, language in zip(requests, languages, strict=True)
         ]
         texts = self._decode(requests, languages, targets, states, mask)
@@ -106,8 +109,11 @@ class CanaryRecognizer(NemoRecognizer):
         Source: `SequenceGenerator._prepare_for_search` in `transformer_generators.py`.
         """
         search = self._model.decoding.decoding.beam_search
-        longest = min(search.max_seq_length, num_frames + search.max_delta_len) - prompt_length
-        return str(self._model.decoding.decode_ids_to_str(ids[:longest])).strip()
+        longest = int(search.max_seq_length)
+        if search.max_delta_len >= 0:
+            longest = min(longest, num_frames + search.max_delta_len)
+        said = ids[: max(0, longest - prompt_length)]
+        return str(self._model.decoding.decode_ids_to_str(said)).strip()
 
     def _prompt(self, language: str, target: str, options: RecognitionOptions) -> list[int]:
         """The checkpoint's own formatter makes the tokens; slots that it lacks are left out."""
@@ -149,10 +155,7 @@ class CanaryRecognizer(NemoRecognizer):
     def _languages_of(
         self, requests: Sequence[RecognitionRequest], states: torch.Tensor, mask: torch.Tensor
     ) -> list[str]:
-        """What each row names, or the model hears; the fall-back where it is not sure.
-
-        What no target of a row could be translated from is not listened for.
-        """
+        """What each row names, or the model hears; the fall-back where it is not sure."""
         named = [request.options.language for request in requests]
         if all(named) or len(self._languages) == 1:
             return [language or self._languages[0] for language in named]
@@ -173,18 +176,19 @@ class CanaryRecognizer(NemoRecognizer):
         ]
 
     def _heard(self, probabilities: Sequence[float], target: str | None) -> str:
-        """The likeliest of the languages that may be spoken, given what each got of the model."""
-        possible = self._languages if target is None else self._config.sources_of(target)
-        scores = {
-            code: probability
-            for code, probability in zip(self._languages, probabilities, strict=True)
-            if code in possible
-        }
+        """The likeliest language, where it is sure; else the likeliest that can become `target`."""
+        scores = dict(zip(self._languages, probabilities, strict=True))
         best = max(scores, key=scores.__getitem__)
-        if scores[best] >= self._config.min_language_probability * sum(scores.values()):
+        if scores[best] >= self._config.min_language_probability:
             return best
+        possible = self._languages if target is None else self._config.sources_of(target)
         fallback = self._config.fallback_language or self._languages[0]
-        return fallback if fallback in scores else best
+        return fallback if fallback in possible else max(possible, key=scores.__getitem__)
+
+    def _target_of(self, language: str, options: RecognitionOptions) -> str:
+        """What the text is written in: the speech's own language where it cannot be translated."""
+        target = options.target_language or language
+        return target if language in self._config.sources_of(target) else language
 
     def _words(
         self,
@@ -205,24 +209,35 @@ class CanaryRecognizer(NemoRecognizer):
         if self._aligner is None or not rows:
             return words
         said = [texts[index] for index in rows]
-        for index, row in zip(
-            rows, self._aligned(said, signal[rows], num_samples[rows]), strict=True
-        ):
+        log_probs, num_frames, _ = self._aligner(
+            input_signal=signal[rows], input_signal_length=num_samples[rows]
+        )
+        heard = [row[:length] for row, length in zip(log_probs, num_frames.tolist(), strict=True)]
+        for index, row in zip(rows, self._aligned(said, heard), strict=True):
             words[index] = row
         return words
 
     def _aligned(
-        self, texts: Sequence[str], signal: torch.Tensor, num_samples: torch.Tensor
+        self, texts: Sequence[str], heard: Sequence[torch.Tensor]
     ) -> list[tuple[Word, ...] | None]:
-        """The words of each text where they are in its row; None where it does not fit in there."""
-        log_probs, num_frames, _ = self._aligner(
-            input_signal=signal, input_signal_length=num_samples
-        )
+        """The words of each text where they are in its row; None where it does not fit in there.
+
+        A text that the aligner stumbles over costs itself its times, and nobody anything else.
+        """
+        try:
+            return self._align(texts, heard)
+        except Exception:  # NeMo's aligner raises what it meets; the texts are right all the same
+            logger.exception("%d texts could not be aligned together", len(texts))
+        if len(texts) == 1:
+            return [None]
+        alone = zip(texts, heard, strict=True)
+        return [self._aligned([text], [row])[0] for text, row in alone]
+
+    def _align(
+        self, texts: Sequence[str], heard: Sequence[torch.Tensor]
+    ) -> list[tuple[Word, ...] | None]:
         aligned = get_forced_aligned_timestamps_with_external_model(
-            audio=[
-                NemoHypothesis(score=0.0, y_sequence=row[:length], text="")
-                for row, length in zip(log_probs, num_frames.tolist(), strict=True)
-            ],
+            audio=[NemoHypothesis(score=0.0, y_sequence=row, text="") for row in heard],
             external_ctc_model=self._aligner,
             main_model_predictions=[
                 NemoHypothesis(score=0.0, y_sequence=torch.tensor([]), text=_alignable(text))

@@ -63,8 +63,11 @@ class NemoRecognizer(ABC):
                     prepared.num_samples.to(self._device, non_blocking=True),
                 )
         except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise DeviceMemoryError(str(error)) from error
+            reason = str(error)
+        # Not within `except`: the error's trace holds the frames, and they the tensors, of what
+        # did not fit.
+        torch.cuda.empty_cache()
+        raise DeviceMemoryError(reason)
 
     @abstractmethod
     def _hypotheses(

@@ -49,8 +49,30 @@ def plain(text: str) -> str:
 
 
 def is_held_out(phrase: Phrase) -> bool:
+    """Tell whether a phrase is kept for evaluation: chosen by its hash, in words that others say.
+
+    What nobody says in training, nobody could understand or translate.
+    """
+    return _is_chosen(phrase) and all(
+        set(plain(text).split()) <= _words_of_training()[language]
+        for language, text in phrase.sentences.items()
+    )
+
+
+def _is_chosen(phrase: Phrase) -> bool:
     digest = hashlib.sha256(phrase.key.encode()).digest()
     return int.from_bytes(digest[:4]) % HELD_OUT_SHARE == 0
+
+
+@functools.cache
+def _words_of_training() -> Mapping[str, frozenset[str]]:
+    said = [phrase for phrase in phrases() if not _is_chosen(phrase)]
+    return {
+        language: frozenset(digits(language)).union(
+            word for phrase in said for word in plain(phrase.sentences[language]).split()
+        )
+        for language in LANGUAGES
+    }
 
 
 @functools.cache
