@@ -254,9 +254,10 @@ class PreprocessorConfig(_Settings):
     """Address space of one decoder; one that wants more dies, alone."""
     max_chunks_in_flight: PositiveInt = 16
     """Chunks of one recording that may be under way at once, so that it cannot starve the rest."""
-    max_audio_in_flight_s: PositiveFloat = 3600.0
+    max_audio_in_flight_s: PositiveFloat = 14_400.0
     """Audio of one model that a replica may have decoded and not yet recognised, over all
-    recordings, and never more than the model's `max_queued_audio_s`; 3600 s are 115 MB."""
+    recordings, and never more than `max_queued_audio_s` for each replica of the model that
+    answers; an hour is 115 MB."""
 
 
 class ServerConfig(_Settings):

@@ -12,6 +12,7 @@ and c = ⌊budget ÷ longest chunk⌋ (at least 1, at most `max_batch_size`): th
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Lane:
     def __init__(
         self, recognizer: Recognizer, config: BatchConfig, report: Callable[[BatchReport], None]
     ) -> None:
+        self._name = uuid.uuid4().hex
         self._recognizer = recognizer
         self._config = config
         self._report = report
@@ -225,7 +227,9 @@ class Lane:
         for row, hypothesis in zip(rows, hypotheses, strict=True):
             if not row.answer.done():
                 queue_s = began_at - row.arrived_at
-                row.answer.set_result(Recognition(hypothesis, queue_s, model_s, len(rows)))
+                row.answer.set_result(
+                    Recognition(hypothesis, queue_s, model_s, len(rows), self._name)
+                )
         lengths = [row.audio_s for row in rows]
         self._report(BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), model_s))
 

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from serve_app.audio.sandbox import DecoderPool
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
 from serve_app.config import ModelConfig, PreprocessorConfig
+from serve_app.deployments.ahead import Ahead
 from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
 from serve_app.deployments.workload import Progress, Workload
 from serve_app.errors import DeadlineExceededError
@@ -18,7 +19,6 @@ from serve_app.models.protocols import (
     RecognitionRequest,
 )
 from serve_app.pipelines import offline
-from serve_app.pipelines.budget import AudioBudget
 from serve_app.pipelines.length import expected_audio_s
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
@@ -46,11 +46,8 @@ class Preprocessor:
         self._max_audio_s = max_audio_s
         self._name = uuid.uuid4().hex
         self._workloads = {model.name: Workload(model.name, model.batch) for model in models}
-        # What the lane of one replica would refuse waits here instead, where decoding waits too.
-        self._budgets = {
-            model.name: AudioBudget(
-                min(config.max_audio_in_flight_s, model.batch.max_queued_audio_s)
-            )
+        self._ahead = {
+            model.name: Ahead(config.max_audio_in_flight_s, model.batch.max_queued_audio_s)
             for model in models
         }
         self._places_for_long = asyncio.Semaphore(max(1, config.num_decoders - 1))
@@ -93,7 +90,7 @@ class Preprocessor:
     async def _parts(
         self, upload: bytes, request: TranscriptionRequest
     ) -> AsyncGenerator[Segment | Transcript, None]:
-        model = self._models[request.model]
+        model, ahead = self._models[request.model], self._ahead[request.model]
         expected_s = expected_audio_s(upload, longest_s=self._max_audio_s)
         with self._workloads[model.name].recording(expected_s) as progress:
             async with (
@@ -102,10 +99,10 @@ class Preprocessor:
                 aclosing(
                     offline.transcribe(
                         _counted(blocks, progress),
-                        _Counting(self._recognizer(model.name), progress),
+                        _Counting(self._recognizer(model.name), progress, ahead),
                         request.options,
                         self._plan(model),
-                        self._budgets[model.name],
+                        ahead.budget,
                     )
                 ) as parts,
             ):
@@ -168,13 +165,15 @@ async def _counted(blocks: AsyncIterator[Pcm], progress: Progress) -> AsyncItera
 
 
 class _Counting:
-    """A recogniser that tells what it has done."""
+    """A recogniser that tells what was done, and who did it."""
 
-    def __init__(self, recognizer: ChunkRecognizer, progress: Progress) -> None:
+    def __init__(self, recognizer: ChunkRecognizer, progress: Progress, ahead: Ahead) -> None:
         self._recognizer = recognizer
         self._progress = progress
+        self._ahead = ahead
 
     async def recognize(self, request: RecognitionRequest) -> Recognition:
         recognition = await self._recognizer.recognize(request)
         self._progress.done(request.chunk.duration_s)
+        self._ahead.answered(recognition.replica)
         return recognition

@@ -47,6 +47,8 @@ class Recognition:
     model_s: float
     """The whole time of the batch that it was in."""
     batch_size: int
+    replica: str = ""
+    """Names the replica of the model, so that callers can count how many there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,14 @@ class AudioBudget:
     """
 
     def __init__(self, limit_s: float = float("inf")) -> None:
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
         self.held_s = 0.0
+
+    def limit(self, limit_s: float) -> None:
+        """Hold `limit_s` from now on; what is held above it is not taken back."""
+        self.limit_s = limit_s
+        self._admit()
 
     async def acquire(self, audio_s: float) -> None:
         if not self._waiting and self._fits(audio_s):
@@ -38,7 +43,7 @@ class AudioBudget:
 
     def _fits(self, audio_s: float) -> bool:
         # Sums of fractions end a little beside nothing.
-        return self.held_s < 1e-6 or self.held_s + audio_s <= self._limit_s
+        return self.held_s < 1e-6 or self.held_s + audio_s <= self.limit_s
 
     def _admit(self) -> None:
         while self._waiting:

@@ -111,6 +111,6 @@ async def test_audio_decoded_ahead_stays_within_the_budget_over_all_recordings()
         while not all(task.done() for task in tasks):
             model.gate.release()
             await asyncio.sleep(0)
-            most = max(most, preprocessor._budgets["model"].held_s)
+            most = max(most, preprocessor._ahead["model"].budget.held_s)
         assert 6.0 < most <= 8.0
         assert [task.result().duration_s for task in tasks] == [7.0] * 8
