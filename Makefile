@@ -9,7 +9,7 @@ SAMPLES := $(wildcard tiny/samples/digits-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop test test-long check bench tiny
+.PHONY: help install run serve stop test test-long check bench overload tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ check: install  ## Lint, types, layers, configurations
 
 bench: install  ## Measure the server against the model alone; writes docs/bench.md
 	@$(BIN)/python -m loadtest.bench --config $(CONFIG) --report docs/bench.md
+
+overload: install  ## Measure what is answered when ten times as much comes as can be done
+	@$(BIN)/python -m loadtest.overload --config configs/simulated.yaml
 
 tiny: install  ## Train the embedded model again (about an hour on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32

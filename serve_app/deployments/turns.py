@@ -7,7 +7,8 @@ come later, which bounds the wait of both: see `Turns`.
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from typing import Generic, TypeVar
+from itertools import zip_longest
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -30,13 +31,11 @@ class Turns(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """The items in the order in which `take` would hand them out."""
-        queues = deque(iter(items) for items in self._ring.values())
-        while queues:
-            items = queues.popleft()
-            for item in items:
-                yield item
-                queues.append(items)
-                break
+        nothing = object()
+        for turn in zip_longest(*self._ring.values(), fillvalue=nothing):
+            for item in turn:
+                if item is not nothing:
+                    yield cast(T, item)
 
     @property
     def num_recordings(self) -> int:
