@@ -24,6 +24,8 @@ _FRESH_FOR_S = 3.0
 """For so long what a preprocessor has under way is believed."""
 _FORGET_AFTER_S = 10.0
 """A preprocessor that was not heard of for so long may be gone; the last one's rate is kept."""
+_OTHERS_CHANGE = (0.5, 2.0)
+"""By what factor others' work may be thought to have changed since it was heard of."""
 _RETRY_AFTER_S = (1.0, 60.0)
 """The least and the most that a refused client is told to wait."""
 
@@ -57,6 +59,7 @@ class Forecast:
         self._inside: dict[str, dict[object, float]] = {name: {} for name in max_chunk_s}
         self._arriving: dict[object, float] = {}
         self._reports: dict[str, _Report] = {}
+        self._mine_when_heard: dict[str, tuple[float, int]] = {}
         self._asked_at = -_ASK_EVERY_S
         self._asking: asyncio.Task[None] | None = None
 
@@ -109,11 +112,7 @@ class Forecast:
         ahead_s = sum(min(each, turn_s) for each in mine.values())
         if is_arriving:
             ahead_s += sum(min(each, turn_s) for each in self._arriving.values())
-        fresh = self._loads(model, within_s=_FRESH_FOR_S)
-        others_s = sum(load.remaining_audio_s for load in fresh) - sum(mine.values())
-        num_others = sum(load.num_recordings for load in fresh) - len(mine)
-        ahead_s += max(0.0, min(others_s, num_others * turn_s))
-        return ahead_s / rate
+        return (ahead_s + self._of_others_s(model, turn_s)) / rate
 
     def refresh(self) -> None:
         """Ask a preprocessor how it is, unless one was asked a moment ago; does not wait."""
@@ -133,6 +132,25 @@ class Forecast:
         since = self._clock() - _FORGET_AFTER_S
         kept = {name: each for name, each in self._reports.items() if each.heard_at >= since}
         self._reports = {**kept, load.replica: _Report(load, self._clock())}
+        self._mine_when_heard = {
+            model: (sum(mine.values()), len(mine)) for model, mine in self._inside.items()
+        }
+
+    def _of_others_s(self, model: str, turn_s: float) -> float:
+        """What other ingresses sent and would come before a newcomer.
+
+        They had so much when a preprocessor was last heard. What has come and gone here since
+        is taken for what has come and gone there, within bounds, for requests are shared out
+        evenly: else each ingress would fill the same gap by itself.
+        """
+        fresh = self._loads(model, within_s=_FRESH_FOR_S)
+        mine_s, num_mine = self._mine_when_heard.get(model, (0.0, 0))
+        others_s = sum(load.remaining_audio_s for load in fresh) - mine_s
+        num_others = sum(load.num_recordings for load in fresh) - num_mine
+        now_s = sum(self._inside[model].values())
+        least, most = _OTHERS_CHANGE
+        change = min(max(now_s / mine_s, least), most) if mine_s else 1.0
+        return max(0.0, min(others_s, num_others * turn_s) * change)
 
     def _audio_s_per_s(self, model: str) -> float:
         loads = self._loads(model, within_s=_FORGET_AFTER_S)
