@@ -124,7 +124,7 @@ async def test_preprocessors_add_up_and_one_that_is_gone_is_forgotten() -> None:
     await scene.hear(idle("one", 60.0), replica="a")
     await scene.hear(ModelLoad("one", 3, 90.0, 40.0), replica="b")
     assert scene.forecast.wait_s("one", 30.0) == pytest.approx(90 / 100)
-    for _ in range(12):
+    for _ in range(25):
         await scene.hear(ModelLoad("one", 3, 90.0, 40.0), replica="b")
     assert scene.forecast.wait_s("one", 30.0) == pytest.approx(90 / 40)
 

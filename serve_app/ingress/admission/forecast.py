@@ -22,7 +22,7 @@ _ASK_EVERY_S = 1.0
 _ASK_TIMEOUT_S = 3.0
 _FRESH_FOR_S = 3.0
 """For so long what a preprocessor has under way is believed."""
-_FORGET_AFTER_S = 10.0
+_FORGET_AFTER_S = 20.0
 """A preprocessor that was not heard of for so long may be gone; the last one's rate is kept."""
 _OTHERS_CHANGE = (0.5, 2.0)
 """By what factor others' work may be thought to have changed since it was heard of."""
