@@ -30,7 +30,7 @@ class Scene:
 
     async def ask(self) -> Load:
         self.num_asked += 1
-        answer = self.answers.pop(0)
+        answer = self.answers.pop(0) if self.answers else ModelUnavailableError("it", 1.0)
         if isinstance(answer, Exception):
             raise answer
         return answer
