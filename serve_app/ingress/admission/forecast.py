@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from serve_app.errors import AtCapacityError, SpeechError
@@ -36,6 +36,42 @@ class _Report:
     heard_at: float
 
 
+class _Line:
+    """Recordings under way here: how much of them comes before a newcomer, at once for any number.
+
+    Those that no turn can divide, because they are at most a chunk, are only added up.
+    """
+
+    def __init__(self, max_chunk_s: float) -> None:
+        self._max_chunk_s = max_chunk_s
+        self._short_s = 0.0
+        self._long: dict[object, float] = {}
+        self.num_recordings = 0
+
+    @property
+    def total_s(self) -> float:
+        return self._short_s + sum(self._long.values())
+
+    @contextmanager
+    def place(self, audio_s: float) -> Iterator[None]:
+        ticket = object()
+        self.num_recordings += 1
+        if audio_s > self._max_chunk_s:
+            self._long[ticket] = audio_s
+        else:
+            self._short_s += audio_s
+        try:
+            yield
+        finally:
+            self.num_recordings -= 1
+            if self._long.pop(ticket, None) is None:
+                self._short_s -= audio_s
+
+    def ahead_s(self, turn_s: float) -> float:
+        """Of each recording as much as a newcomer's turns, which are at least a chunk."""
+        return self._short_s + sum(min(each, turn_s) for each in self._long.values())
+
+
 class Forecast:
     """Predicts, for each model, how long a newcomer waits until its turn.
 
@@ -56,8 +92,8 @@ class Forecast:
         self._max_wait_s = max_wait_s
         self._ask = ask
         self._clock = clock
-        self._inside: dict[str, dict[object, float]] = {name: {} for name in max_chunk_s}
-        self._arriving: dict[object, float] = {}
+        self._inside = {name: _Line(chunk_s) for name, chunk_s in max_chunk_s.items()}
+        self._arriving = _Line(min(max_chunk_s.values()))
         self._reports: dict[str, _Report] = {}
         self._mine_when_heard: dict[str, tuple[float, int]] = {}
         self._asked_at = -_ASK_EVERY_S
@@ -77,12 +113,9 @@ class Forecast:
         self.refresh()
         audio_s = num_bytes / PCM_BYTES_PER_S
         self._admit(min(self.wait_s(name, audio_s, is_arriving=True) for name in self._inside))
-        ticket = object()
-        self._arriving[ticket] = audio_s
-        try:
-            yield lambda: self._forget(ticket)
-        finally:
-            self._forget(ticket)
+        with ExitStack() as visit:
+            visit.enter_context(self._arriving.place(audio_s))
+            yield visit.close
 
     @contextmanager
     def place(self, model: str, audio_s: float) -> Iterator[None]:
@@ -92,12 +125,8 @@ class Forecast:
             AtCapacityError: it would wait too long for its turn.
         """
         self._admit(self.wait_s(model, audio_s))
-        ticket = object()
-        self._inside[model][ticket] = audio_s
-        try:
+        with self._inside[model].place(audio_s):
             yield
-        finally:
-            del self._inside[model][ticket]
 
     def wait_s(self, model: str, audio_s: float, *, is_arriving: bool = False) -> float:
         """Until a recording of `audio_s` would have its turn; 0 where nothing is known.
@@ -108,10 +137,9 @@ class Forecast:
         if not rate:
             return 0.0
         turn_s = max(audio_s, self._max_chunk_s[model])
-        mine = self._inside[model]
-        ahead_s = sum(min(each, turn_s) for each in mine.values())
+        ahead_s = self._inside[model].ahead_s(turn_s)
         if is_arriving:
-            ahead_s += sum(min(each, turn_s) for each in self._arriving.values())
+            ahead_s += self._arriving.ahead_s(turn_s)
         return (ahead_s + self._of_others_s(model, turn_s)) / rate
 
     def refresh(self) -> None:
@@ -133,7 +161,7 @@ class Forecast:
         kept = {name: each for name, each in self._reports.items() if each.heard_at >= since}
         self._reports = {**kept, load.replica: _Report(load, self._clock())}
         self._mine_when_heard = {
-            model: (sum(mine.values()), len(mine)) for model, mine in self._inside.items()
+            model: (mine.total_s, mine.num_recordings) for model, mine in self._inside.items()
         }
 
     def _of_others_s(self, model: str, turn_s: float) -> float:
@@ -147,7 +175,7 @@ class Forecast:
         mine_s, num_mine = self._mine_when_heard.get(model, (0.0, 0))
         others_s = sum(load.remaining_audio_s for load in fresh) - mine_s
         num_others = sum(load.num_recordings for load in fresh) - num_mine
-        now_s = sum(self._inside[model].values())
+        now_s = self._inside[model].total_s
         least, most = _OTHERS_CHANGE
         change = min(max(now_s / mine_s, least), most) if mine_s else 1.0
         return max(0.0, min(others_s, num_others * turn_s) * change)
@@ -170,6 +198,3 @@ class Forecast:
         least_s, most_s = _RETRY_AFTER_S
         retry_after_s = min(max(wait_s - self._max_wait_s, least_s), most_s)
         raise AtCapacityError(f"the wait would be {wait_s:.0f} s", retry_after_s)
-
-    def _forget(self, ticket: object) -> None:
-        self._arriving.pop(ticket, None)
