@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import serve_app
-from serve_app.config import LimitsConfig, ServerConfig
+from serve_app.config import ServerConfig
 from serve_app.errors import InvalidOptionError, SpeechError
 from serve_app.ingress.admission.door import Admission
-from serve_app.ingress.admission.forecast import Forecast
-from serve_app.ingress.admission.gate import Gate
+from serve_app.ingress.admission.forecast import Forecast, forecast_of
+from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.admission.weighed import WeighedBackend
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, RequestId
@@ -37,7 +37,7 @@ def build_app(
     itself, as Ray Serve's does, or clients see it twice.
     """
     gate = gate or gate_of(config.limits)
-    forecast = _forecast(config, backend)
+    forecast = forecast_of(config, backend.load)
     backend = WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
     app = FastAPI(
         title="Chorus",
@@ -53,20 +53,6 @@ def build_app(
     app.include_router(plain.router(config, backend))
     app.include_router(openai.router(config, backend))
     return app
-
-
-def gate_of(limits: LimitsConfig) -> Gate:
-    """What `build_app` makes where it is given none."""
-    return Gate(limits.max_concurrent_requests, limits.max_upload_memory_bytes)
-
-
-def _forecast(config: ServerConfig, backend: Backend) -> Forecast:
-    limits = config.limits
-    return Forecast(
-        {model.name: model.max_chunk_s for model in config.models},
-        max_wait_s=min(limits.max_wait_s, limits.request_timeout_s / 2),
-        ask=backend.load,
-    )
 
 
 def _middleware(

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.config import ServerConfig
 from serve_app.deployments.routing import Handle, ServeTranscriber
 from serve_app.errors import ModelUnavailableError
-from serve_app.ingress.admission.gate import Gate
-from serve_app.ingress.app import build_app, gate_of
+from serve_app.ingress.admission.gate import Gate, gate_of
+from serve_app.ingress.app import build_app
 from serve_app.telemetry import IngressMetrics, join_serve_logs
 
 DRAIN_TIMEOUT_S = 60.0

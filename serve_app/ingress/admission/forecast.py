@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from serve_app.config import ServerConfig
 from serve_app.errors import AtCapacityError, SpeechError
 from serve_app.pipelines.length import PCM_BYTES_PER_S
 from serve_app.pipelines.load import Load, ModelLoad
@@ -28,6 +29,16 @@ _OTHERS_CHANGE = (0.5, 2.0)
 """By what factor others' work may be thought to have changed since it was heard of."""
 _RETRY_AFTER_S = (1.0, 60.0)
 """The least and the most that a refused client is told to wait."""
+
+
+def forecast_of(config: ServerConfig, ask: Callable[[], Awaitable[Load]]) -> "Forecast":
+    """For all models of a configuration; `ask` tells what one preprocessor has under way."""
+    limits = config.limits
+    return Forecast(
+        {model.name: model.max_chunk_s for model in config.models},
+        max_wait_s=min(limits.max_wait_s, limits.request_timeout_s / 2),
+        ask=ask,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,12 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from serve_app.config import LimitsConfig
 from serve_app.errors import AtCapacityError, ShuttingDownError, UploadsFullError
+
+
+def gate_of(limits: LimitsConfig) -> "Gate":
+    return Gate(limits.max_concurrent_requests, limits.max_upload_memory_bytes)
 
 
 class Gate:
