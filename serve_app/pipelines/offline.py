@@ -74,12 +74,18 @@ async def transcribe(
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
         await recording.cancel()
+    yield _whole(recording, segments, options, plan.model)
+
+
+def _whole(
+    recording: "_Recording", segments: list[Segment], options: RecognitionOptions, model: str
+) -> Transcript:
     spoken = options.language
     written = options.target_language or spoken
-    yield Transcript(
+    return Transcript(
         segments=tuple(segments),
         duration_s=recording.num_samples / SAMPLE_RATE_HZ,
-        model=plan.model,
+        model=model,
         language=_common((segment.language for segment in segments), written),
         spoken_language=_common((segment.spoken_language for segment in segments), spoken),
         stage_times=recording.times,
