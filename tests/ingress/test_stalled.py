@@ -120,3 +120,5 @@ async def test_a_wait_that_would_be_too_long_is_refused_before_the_body(open_ser
     answer = await answer_to(site.port, f"{head}Content-Length: 5000\r\n\r\n".encode())
     assert answer.startswith("HTTP/1.1 429 ")
     assert "retry-after: 10" in answer.lower()  # fifty times a chunk of 30 s, at 100 a second
+    other = await site.http.post(path, json={})  # no form, and so no audio
+    assert other.status_code == 415

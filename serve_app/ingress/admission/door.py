@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -50,9 +51,11 @@ class Admission:
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = self._declared_bytes(scope)
+        is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/")
         with (
             self.gate.passage(self.limits.retry_after_s, declared) as passage,
-            self.forecast.arriving(declared) as has_arrived,
+            # What is no form brings no audio, and waits for no model.
+            self.forecast.arriving(declared) if is_form else nullcontext(_nothing) as has_arrived,
         ):
             body = Body(receive, passage, self.limits, has_arrived)
             await self.app(scope, body.receive, send)
@@ -118,6 +121,10 @@ class Body:
         """How long the next piece may take. A client has `upload_stall_s` ahead of its rate."""
         due_s = self._stall_s + self._num_bytes / self._min_bytes_per_s
         return max(0.0, min(self._stall_s, due_s - self._passed_s))
+
+
+def _nothing() -> None:
+    pass
 
 
 def in_time(send: Send) -> Send:
