@@ -51,7 +51,7 @@ class Admission:
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = self._declared_bytes(scope)
-        is_form = Headers(scope=scope).get("content-type", "").startswith("multipart/")
+        is_form = Headers(scope=scope).get("content-type", "").lower().startswith("multipart/")
         with (
             self.gate.passage(self.limits.retry_after_s, declared) as passage,
             # What is no form brings no audio, and waits for no model.
