@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop test test-long check bench tiny
+.PHONY: help install run serve stop test test-long check bench overload tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ check: install  ## Lint, types, layers, configurations, known vulnerabilities
 
 bench: install  ## Measure the server against the model alone; writes docs/bench.md
 	@$(BIN)/python -m loadtest.bench --config $(CONFIG) --report docs/bench.md
+
+overload: install  ## Measure what is answered when ten times as much comes as can be done
+	@$(BIN)/python -m loadtest.overload --config configs/simulated.yaml
 
 tiny: install  ## Train the embedded models again (about an hour each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32

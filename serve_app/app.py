@@ -16,7 +16,8 @@ _BATCHES_HELD = 2
 """What a model replica may hold: the batch in the model and the next one. The rest waits where it
 can still go to another replica."""
 _PLACES_PER_UPLOAD = 2
-"""More than the ingress admits, so that it says "at capacity" itself, and at once."""
+"""More than the ingress admits, so that it says "at capacity" itself, and at once. The proxy holds
+as many again in front of it before it refuses by itself; it counts each request for a moment."""
 
 
 _PLACES_AT_THE_LEDGER = 10_000
@@ -32,6 +33,8 @@ def build(args: ServerConfig) -> Application:
     """
     config = with_environment(args, os.environ)
     limits = config.limits
+    # Chunks wait unbounded in front of a model, as far as Serve knows: a recording that has begun
+    # must not be refused, and `preprocessor.max_audio_in_flight_s` bounds them.
     recognizers = {
         model.name: serve.deployment(
             name=model.name,
@@ -43,6 +46,7 @@ def build(args: ServerConfig) -> Application:
     preprocessor = serve.deployment(
         name="Preprocessor",
         max_ongoing_requests=config.preprocessor.max_waiting + config.preprocessor.num_decoders,
+        max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         graceful_shutdown_timeout_s=limits.request_timeout_s,
     )(Preprocessor).bind(config.preprocessor, limits.max_audio_s, config.models, recognizers)
     # One replica and no CPU: it counts, in memory. Only there where somebody asks it.
@@ -55,5 +59,7 @@ def build(args: ServerConfig) -> Application:
     return serve.deployment(
         name="Ingress",
         max_ongoing_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
+        max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
+        backpressure_config={"status_code": 429, "retry_after_s": limits.retry_after_s},
         graceful_shutdown_timeout_s=limits.request_timeout_s,
     )(Ingress).bind(config, preprocessor, ledger if config.auth.keys_file is not None else None)

@@ -220,8 +220,19 @@ class LimitsConfig(_Settings):
     """From the last byte of the upload to the last byte of the answer."""
     upload_timeout_s: PositiveFloat = 120.0
     """For the whole upload to arrive."""
-    max_concurrent_requests: PositiveInt = 256
-    """In one ingress replica; one more hears "at capacity" at once."""
+    upload_stall_s: PositiveFloat = 15.0
+    """For the next piece of an upload to arrive."""
+    min_upload_bytes_per_s: PositiveFloat = 2048.0
+    """Of an upload, on average after its first `upload_stall_s`: as much as lean speech codecs
+    need to keep pace."""
+    max_wait_s: PositiveFloat = 60.0
+    """A request that would wait longer for its turn, as far as can be predicted, hears "at
+    capacity" at once; never more than half of `request_timeout_s` is waited."""
+    max_upload_memory_bytes: PositiveInt = 1024 * 1024 * 1024
+    """Of all uploads that one ingress replica holds, from their first byte to the last byte of
+    their answers. One upload is taken when nothing is held, whatever it weighs."""
+    max_concurrent_requests: PositiveInt = 1024
+    """Uploads and sockets in one ingress replica; one more hears "at capacity" at once."""
     retry_after_s: PositiveFloat = 2.0
     """What a refused client is told to wait."""
 
@@ -229,9 +240,10 @@ class LimitsConfig(_Settings):
 class PreprocessorConfig(_Settings):
     """Decoding and cutting."""
 
-    num_decoders: PositiveInt = 2
-    """Warm child processes per replica; each decodes one recording at a time."""
-    max_waiting: PositiveInt = 256
+    num_decoders: PositiveInt = 3
+    """Warm child processes per replica; each decodes one recording at a time. Recordings longer
+    than `max_chunks_in_flight` chunks hold theirs to the end; they leave one to the others."""
+    max_waiting: PositiveInt = 1024
     """Recordings that may wait for a decoder of one replica."""
     decode_timeout_s: PositiveFloat = 120.0
     """For one decoder to give its next block of audio."""
@@ -239,6 +251,10 @@ class PreprocessorConfig(_Settings):
     """Address space of one decoder; one that wants more dies, alone."""
     max_chunks_in_flight: PositiveInt = 16
     """Chunks of one recording that may be under way at once, so that it cannot starve the rest."""
+    max_audio_in_flight_s: PositiveFloat = 14_400.0
+    """Audio of one model that a replica may have decoded and not yet recognised, over all
+    recordings, and never more than `max_queued_audio_s` for each replica of the model that
+    answers; an hour is 115 MB."""
 
 
 class AuthConfig(_Settings):

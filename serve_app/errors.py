@@ -13,9 +13,11 @@ SpeechError
 │   ├── UnsupportedFormatError
 │   ├── AudioTooLongError
 │   ├── UploadTooLargeError
-│   └── UploadTimeoutError       the upload did not arrive in time
+│   ├── UploadTimeoutError       the upload did not arrive in time
+│   └── UploadStalledError       nothing of it arrived for too long, or too little
 ├── CapacityError                try again after `retry_after_s`
 │   ├── AtCapacityError          a queue is full
+│   ├── UploadsFullError         the uploads that are held fill the memory meant for them
 │   ├── ShuttingDownError        the server is being stopped
 │   ├── ModelUnavailableError    no replica can answer now
 │   └── KeyLimitError            the caller's API key has used up what it may
@@ -52,6 +54,7 @@ class ErrorCode(StrEnum):
     UPLOAD_TOO_LARGE = "upload_too_large"
     UPLOAD_TIMEOUT = "upload_timeout"
     AT_CAPACITY = "at_capacity"
+    UPLOADS_FULL = "uploads_full"
     SHUTTING_DOWN = "shutting_down"
     MODEL_UNAVAILABLE = "model_unavailable"
     DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -218,6 +221,18 @@ class UploadTimeoutError(AudioError):
         return f"the upload took longer than {self.limit_s:g} s to arrive"
 
 
+class UploadStalledError(AudioError):
+    code = ErrorCode.UPLOAD_TIMEOUT
+
+    def __init__(self, num_bytes: int, passed_s: float) -> None:
+        super().__init__(num_bytes, passed_s)
+        self.num_bytes = num_bytes
+        self.passed_s = passed_s
+
+    def __str__(self) -> str:
+        return f"the upload stalled: {self.num_bytes:,} bytes arrived in {self.passed_s:.0f} s"
+
+
 class CapacityError(SpeechError):
     """The server cannot take this now."""
 
@@ -234,6 +249,21 @@ class AtCapacityError(CapacityError):
 
     def __str__(self) -> str:
         return f"at capacity: {self.what}; try again in {self.retry_after_s:g} s"
+
+
+class UploadsFullError(CapacityError):
+    code = ErrorCode.UPLOADS_FULL
+
+    def __init__(self, num_bytes: int, retry_after_s: float) -> None:
+        super().__init__(num_bytes, retry_after_s)
+        self.num_bytes = num_bytes
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return (
+            f"no memory for {self.num_bytes:,} bytes more of uploads; "
+            f"try again in {self.retry_after_s:g} s"
+        )
 
 
 class ShuttingDownError(CapacityError):

@@ -66,6 +66,11 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (f"{APPLICATION}.runtime_env.env_vars", {}, GRPC_LIMIT),
     (f"{APPLICATION}.runtime_env.env_vars", {GRPC_LIMIT: "much"}, GRPC_LIMIT),
     (f"{APPLICATION}.deployments.0.name", "Ingres", f"{APPLICATION}.deployments.0.name"),
+    (
+        f"{APPLICATION}.deployments.0.max_ongoing_requests",
+        1024,
+        f"{APPLICATION}.deployments.0.max_ongoing_requests",
+    ),
     (f"{APPLICATION}.deployments.0.replicas", 2, f"{APPLICATION}.deployments.0.replicas"),
     (
         f"{APPLICATION}.deployments.0.ray_actor_options",

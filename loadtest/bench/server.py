@@ -1,6 +1,7 @@
 """A config file in, a server of its own for a benchmark out: one replica of each, a free port."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,16 +10,18 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
 from loadtest.bench.load import BenchError
 from serve_app import serve_config
 from serve_app.config import ModelConfig
+from serve_app.server import FLAGS_FILE
 
 _START_TIMEOUT_S = 600.0
 _STOP_TIMEOUT_S = 120.0
@@ -49,15 +52,21 @@ def model_of(config: Path, name: str | None) -> ModelConfig:
 
 
 @contextmanager
-def own_server(config: Path, model: ModelConfig) -> Iterator[Server]:
+def own_server(
+    config: Path, model: ModelConfig, *, limits: Mapping[str, float] | None = None
+) -> Iterator[Server]:
     """A server of `model` alone, fixed at one replica, so that one engine faces one engine.
+
+    `limits` are laid over those of the file.
 
     Raises:
         BenchError: it did not become ready; with the end of its log.
     """
     with tempfile.TemporaryDirectory() as folder:
         fixed = Path(folder) / "config.yaml"
-        fixed.write_text(yaml.safe_dump(fixed_config(config, model)))
+        fixed.write_text(yaml.safe_dump(fixed_config(config, model, limits or {})))
+        if (flags := config.with_name(FLAGS_FILE)).is_file():
+            shutil.copy(flags, folder)  # `chorus serve` reads it from beside its config
         log_path = Path(folder) / "log"
         port = _free_port()
         with log_path.open("w") as log:
@@ -76,12 +85,15 @@ def own_server(config: Path, model: ModelConfig) -> Iterator[Server]:
             process.wait(_STOP_TIMEOUT_S)
 
 
-def fixed_config(config: Path, model: ModelConfig) -> dict[str, object]:
+def fixed_config(
+    config: Path, model: ModelConfig, limits: Mapping[str, float] = MappingProxyType({})
+) -> dict[str, object]:
     document: dict[str, object] = yaml.safe_load(config.read_text())
     document.setdefault("http_options", {})["host"] = "127.0.0.1"  # type: ignore[index]
     application = document["applications"][0]  # type: ignore[index]
     application["args"]["models"] = [model.model_dump(mode="json")]
     application["args"].pop("default_model", None)
+    application["args"].setdefault("limits", {}).update(limits)
     kept = []
     for deployment in application.get("deployments", []):
         if deployment["name"] not in ("Ingress", "Preprocessor", model.name):

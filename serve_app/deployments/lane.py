@@ -3,18 +3,23 @@
 `@serve.batch` alone does not conserve work, because it cuts its batches before it knows when the
 model will take them. Here a batch is cut at the last moment: when the model is free, or, while it
 is busy, as soon as the next batch is full; that one is then laid out while the other runs.
+
+Recordings take turns, a chunk each. Let a chunk arrive alone of its recording, n recordings wait,
+and c = ⌊budget ÷ longest chunk⌋ (at least 1, at most `max_batch_size`): then no more than
+2 + ⌈n ÷ c⌉ batches run before its own, the one in the model and the one laid out included.
 """
 
 import asyncio
 import logging
 import time
-from collections import deque
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from serve_app.config import BatchConfig
+from serve_app.deployments.turns import Turns
 from serve_app.errors import AtCapacityError, EngineError
 from serve_app.models.protocols import (
     DeviceMemoryError,
@@ -54,15 +59,16 @@ class _Row:
 
 
 class Lane:
-    """First come, first served; a batch takes rows from the front while they fit its budget."""
+    """Recordings take turns; a batch takes rows in that order while they fit its budget."""
 
     def __init__(
         self, recognizer: Recognizer, config: BatchConfig, report: Callable[[BatchReport], None]
     ) -> None:
+        self._name = uuid.uuid4().hex
         self._recognizer = recognizer
         self._config = config
         self._report = report
-        self._waiting: deque[_Row] = deque()
+        self._waiting = Turns[_Row]()
         self._waiting_s = 0.0
         self._some_cancelled = False
         self._arrival = asyncio.Event()
@@ -77,6 +83,11 @@ class Lane:
         """Audio seconds that no batch has taken yet."""
         self._drop_cancelled()
         return self._waiting_s
+
+    @property
+    def num_recordings_waiting(self) -> int:
+        self._drop_cancelled()
+        return self._waiting.num_recordings
 
     @property
     def busy_for_s(self) -> float:
@@ -105,7 +116,7 @@ class Lane:
             raise AtCapacityError(f"{waiting_s:.0f} s of audio wait for this model", 2.0)
         row = _Row(request, asyncio.get_running_loop().create_future())
         row.answer.add_done_callback(self._note_cancelled)
-        self._waiting.append(row)
+        self._waiting.add(request.recording, row)
         self._waiting_s += row.audio_s
         self._arrival.set()
         return row.answer
@@ -157,11 +168,11 @@ class Lane:
     def _drop_cancelled(self) -> None:
         if self._some_cancelled:
             self._some_cancelled = False
-            self._waiting = deque(row for row in self._waiting if not row.answer.done())
+            self._waiting.keep(lambda row: not row.answer.done())
             self._waiting_s = sum(row.audio_s for row in self._waiting)
 
     def _fitting(self) -> int:
-        """How many rows from the front make the next batch."""
+        """How many rows, in turn, make the next batch."""
         longest_s = 0.0
         for count, row in enumerate(self._waiting):
             longest_s = max(longest_s, row.audio_s)
@@ -177,7 +188,7 @@ class Lane:
 
     def _cut(self) -> list[_Row]:
         self._drop_cancelled()
-        rows = [self._waiting.popleft() for _ in range(self._fitting())]
+        rows = self._waiting.take(self._fitting())
         self._waiting_s -= sum(row.audio_s for row in rows)
         return rows
 
@@ -216,7 +227,9 @@ class Lane:
         for row, hypothesis in zip(rows, hypotheses, strict=True):
             if not row.answer.done():
                 queue_s = began_at - row.arrived_at
-                row.answer.set_result(Recognition(hypothesis, queue_s, model_s, len(rows)))
+                row.answer.set_result(
+                    Recognition(hypothesis, queue_s, model_s, len(rows), self._name)
+                )
         lengths = [row.audio_s for row in rows]
         self._report(BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), model_s))
 

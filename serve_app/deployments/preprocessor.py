@@ -1,15 +1,26 @@
 """The deployment in which the story of a recording runs: decoding, chunks, recognition, merging."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 from serve_app.audio.sandbox import DecoderPool
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
 from serve_app.config import ModelConfig, PreprocessorConfig
+from serve_app.deployments.ahead import Ahead
 from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
+from serve_app.deployments.workload import Progress, Workload
 from serve_app.errors import DeadlineExceededError
-from serve_app.models.protocols import ModelInfo
+from serve_app.models.protocols import (
+    ChunkRecognizer,
+    ModelInfo,
+    Recognition,
+    RecognitionRequest,
+)
 from serve_app.pipelines import offline
+from serve_app.pipelines.length import expected_audio_s
+from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
 from serve_app.transcript.types import Segment, Transcript
@@ -32,6 +43,14 @@ class Preprocessor:
         self._handles = handles
         self._infos: dict[str, ModelInfo] = {}
         self._max_chunks_in_flight = config.max_chunks_in_flight
+        self._max_audio_s = max_audio_s
+        self._name = uuid.uuid4().hex
+        self._workloads = {model.name: Workload(model.name, model.batch) for model in models}
+        self._ahead = {
+            model.name: Ahead(config.max_audio_in_flight_s, model.batch.max_queued_audio_s)
+            for model in models
+        }
+        self._places_for_long = asyncio.Semaphore(max(1, config.num_decoders - 1))
         self._metrics = PreprocessorMetrics()
         self._decoders = DecoderPool(
             num_decoders=config.num_decoders,
@@ -55,24 +74,7 @@ class Preprocessor:
     ) -> AsyncGenerator[Segment | Transcript, None]:
         """See `Transcriber.stream`."""
         deadline = asyncio.get_running_loop().time() + request.timeout_s
-        model = self._models[request.model]
-        async with (
-            aclosing(self._decoders.decode(upload, channel=request.channel)) as blocks,
-            aclosing(
-                offline.transcribe(
-                    blocks,
-                    self._recognizer(model.name),
-                    request.options,
-                    offline.ChunkedRecognition(
-                        model.name,
-                        model.max_chunk_s,
-                        self._max_chunks_in_flight,
-                        finds_language=model.finds_language,
-                        translations=model.translations(),
-                    ),
-                )
-            ) as parts,
-        ):
+        async with aclosing(self._parts(upload, request)) as parts:
             while True:
                 try:
                     async with asyncio.timeout_at(deadline):
@@ -84,6 +86,47 @@ class Preprocessor:
                 if isinstance(part, Transcript):
                     self._count(part)
                 yield part
+
+    async def _parts(
+        self, upload: bytes, request: TranscriptionRequest
+    ) -> AsyncGenerator[Segment | Transcript, None]:
+        model, ahead = self._models[request.model], self._ahead[request.model]
+        expected_s = expected_audio_s(upload, longest_s=self._max_audio_s)
+        with self._workloads[model.name].recording(expected_s) as progress:
+            async with (
+                self._place(model, expected_s),
+                aclosing(self._decoders.decode(upload, channel=request.channel)) as blocks,
+                aclosing(
+                    offline.transcribe(
+                        _counted(blocks, progress),
+                        _Counting(self._recognizer(model.name), progress, ahead),
+                        request.options,
+                        self._plan(model),
+                        ahead.budget,
+                    )
+                ) as parts,
+            ):
+                async for part in parts:
+                    yield part
+
+    def _plan(self, model: ModelConfig) -> offline.ChunkedRecognition:
+        return offline.ChunkedRecognition(
+            model.name,
+            model.max_chunk_s,
+            self._max_chunks_in_flight,
+            finds_language=model.finds_language,
+            translations=model.translations(),
+        )
+
+    def _place(self, model: ModelConfig, expected_s: float) -> AbstractAsyncContextManager[object]:
+        """What has more chunks than may be in flight holds its decoder for as long as the model,
+        or a slow reader, takes. Such recordings leave one decoder to the short ones."""
+        is_long = expected_s > self._max_chunks_in_flight * model.max_chunk_s
+        return self._places_for_long if is_long else nullcontext()
+
+    async def load(self) -> Load:
+        """What is under way here: see `Load`."""
+        return Load(self._name, tuple(each.load() for each in self._workloads.values()))
 
     async def models(self) -> list[ModelInfo]:
         """What the models that answer now can do, in the order of the configuration."""
@@ -112,3 +155,25 @@ class Preprocessor:
         if transcript.duration_s:
             self._metrics.audio_s.inc(transcript.duration_s, tags={"model": transcript.model})
         self._metrics.decode_s.observe(transcript.stage_times.decode_s)
+
+
+async def _counted(blocks: AsyncIterator[Pcm], progress: Progress) -> AsyncIterator[Pcm]:
+    async for block in blocks:
+        progress.decoded(len(block) / SAMPLE_RATE_HZ)
+        yield block
+    progress.decoded_all()
+
+
+class _Counting:
+    """A recogniser that tells what was done, and who did it."""
+
+    def __init__(self, recognizer: ChunkRecognizer, progress: Progress, ahead: Ahead) -> None:
+        self._recognizer = recognizer
+        self._progress = progress
+        self._ahead = ahead
+
+    async def recognize(self, request: RecognitionRequest) -> Recognition:
+        recognition = await self._recognizer.recognize(request)
+        self._progress.done(request.chunk.duration_s)
+        self._ahead.answered(recognition.replica)
+        return recognition

@@ -26,6 +26,7 @@ from serve_app.deployments.accounts import Limits, Refusal
 from serve_app.deployments.ledger import LedgerLostError
 from serve_app.errors import AtCapacityError, EngineError, ModelUnavailableError
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
+from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
@@ -176,6 +177,18 @@ class ServeTranscriber:
             return infos
 
         return await _with_retries(call)
+
+    async def load(self) -> Load:
+        """What one of the preprocessors has under way; it is asked once.
+
+        Raises:
+            ModelUnavailableError: it did not answer.
+        """
+        try:
+            load: Load = await self._handle.load.remote()
+        except (BackPressureError, *REPLICA_LOST) as error:
+            raise ModelUnavailableError("the preprocessor", _RETRY_AFTER_S) from error
+        return load
 
 
 async def _with_retries(call: Callable[[], Awaitable[T]]) -> T:

@@ -14,17 +14,14 @@ import serve_app
 from serve_app.config import ServerConfig
 from serve_app.deployments.ledger import AsyncLedger
 from serve_app.errors import InvalidOptionError, SpeechError
+from serve_app.ingress.admission.door import Admission
+from serve_app.ingress.admission.forecast import Forecast, forecast_of
+from serve_app.ingress.admission.gate import Gate, gate_of
+from serve_app.ingress.admission.weighed import WeighedBackend
 from serve_app.ingress.auth.audit import Accounted
 from serve_app.ingress.auth.guards import Guards, guards_of, is_audited, shown
 from serve_app.ingress.backend import Backend
-from serve_app.ingress.middleware import (
-    REQUEST_ID_HEADER,
-    Admission,
-    Faults,
-    Gate,
-    Lingering,
-    RequestId,
-)
+from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, RequestId
 from serve_app.ingress.problems import problem_of, problem_of_http
 from serve_app.ingress.wires import openai, plain
 from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
@@ -48,7 +45,10 @@ def build_app(
     Raises:
         ConfigError: the keys or the signing secret cannot be read.
     """
+    gate = gate or gate_of(config.limits)
+    forecast = forecast_of(config, backend.load)
     backend = Accounted(backend) if is_audited(config.auth) else backend
+    backend = WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
     routers = [plain.router(config, backend), openai.router(config, backend)]
     routes = [route for router in routers for route in router.routes]
     guards = guards_of(config, routes, ledger, signing_secret)
@@ -56,12 +56,7 @@ def build_app(
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
-        middleware=_middleware(
-            config,
-            gate or Gate(config.limits.max_concurrent_requests),
-            guards,
-            request_ids=request_ids,
-        ),
+        middleware=_middleware(config, gate, forecast, guards, request_ids=request_ids),
         exception_handlers={
             SpeechError: _on_speech_error,
             HTTPException: _on_http_error,
@@ -74,7 +69,7 @@ def build_app(
 
 
 def _middleware(
-    config: ServerConfig, gate: Gate, guards: Guards, *, request_ids: bool
+    config: ServerConfig, gate: Gate, forecast: Forecast, guards: Guards, *, request_ids: bool
 ) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
@@ -89,7 +84,7 @@ def _middleware(
         *([cors] if config.cors_origins else []),
         Middleware(Lingering),
         *guards.door,
-        Middleware(Admission, gate=gate, retry_after_s=config.limits.retry_after_s),
+        Middleware(Admission, gate=gate, forecast=forecast, limits=config.limits),
         Middleware(Faults),
     ]
 

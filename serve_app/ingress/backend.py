@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from serve_app.models.protocols import ModelInfo
+from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import Transcriber
 
 
@@ -19,4 +20,8 @@ class Backend(Transcriber, Protocol):
 
     async def metrics(self) -> str:
         """The metrics of this node, in Prometheus' text format."""
+        ...
+
+    async def load(self) -> Load:
+        """What one of the preprocessors has under way. Raises any `SpeechError`."""
         ...

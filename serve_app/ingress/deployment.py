@@ -13,10 +13,10 @@ from serve_app.config import ServerConfig
 from serve_app.deployments.ledger import PatientLedger
 from serve_app.deployments.routing import Handle, ServeLedger, ServeTranscriber
 from serve_app.errors import ModelUnavailableError
+from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.app import build_app
 from serve_app.ingress.auth.audit import LOGGER as AUDIT_LOGGER
 from serve_app.ingress.auth.secrets import ENVIRONMENT_VARIABLE
-from serve_app.ingress.middleware import Gate
 from serve_app.telemetry import IngressMetrics, join_serve_logs, log_beside_serves
 
 DRAIN_TIMEOUT_S = 60.0
@@ -96,7 +96,7 @@ class Ingress:
         log_beside_serves(AUDIT_LOGGER, "audit")
         self._config = config
         self._ledger = ledger
-        self._gate = Gate(config.limits.max_concurrent_requests)
+        self._gate = gate_of(config.limits)
         self._backend = GraphBackend(
             preprocessor,
             num_models=len(config.models),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from serve_app.models.protocols import ModelInfo
+from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, StageTimes, Transcript
 
@@ -39,6 +40,7 @@ class ScriptedBackend:
     infos: Sequence[ModelInfo] = ()
     is_ready: bool = True
     metrics_text: str = ""
+    load_told: Load = field(default_factory=lambda: Load("fake"))
 
     calls: list[Call] = field(default_factory=list)
     num_running: int = 0
@@ -93,3 +95,6 @@ class ScriptedBackend:
 
     async def metrics(self) -> str:
         return self.metrics_text
+
+    async def load(self) -> Load:
+        return self.load_told

@@ -23,7 +23,7 @@ from serve_app.errors import (
 
 MAX_FIELDS = 128
 MAX_FIELD_BYTES = 256 * 1024
-_FORM_BYTES = 1024 * 1024
+FORM_BYTES = 1024 * 1024
 """What the fields and the multipart frame may weigh beside the upload."""
 
 _MULTIPART = "multipart/form-data"
@@ -145,7 +145,7 @@ async def read_form(
 
 
 async def _bounded_body(request: Request, max_upload_bytes: int) -> AsyncGenerator[bytes, None]:
-    limit = max_upload_bytes + _FORM_BYTES
+    limit = max_upload_bytes + FORM_BYTES
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise UploadTooLargeError(max_upload_bytes)

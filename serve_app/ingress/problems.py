@@ -45,6 +45,7 @@ TABLE: Mapping[ErrorCode, WireStatus] = {
     ErrorCode.UPLOAD_TOO_LARGE: WireStatus(413, _INVALID, 1009, "INVALID_ARGUMENT"),
     ErrorCode.UPLOAD_TIMEOUT: WireStatus(408, _INVALID, 1008, "DEADLINE_EXCEEDED"),
     ErrorCode.AT_CAPACITY: WireStatus(429, _RATE, 1013, "RESOURCE_EXHAUSTED"),
+    ErrorCode.UPLOADS_FULL: WireStatus(503, _SERVER, 1013, "RESOURCE_EXHAUSTED"),
     ErrorCode.SHUTTING_DOWN: WireStatus(503, _SERVER, 1012, "UNAVAILABLE"),
     ErrorCode.MODEL_UNAVAILABLE: WireStatus(503, _SERVER, 1013, "UNAVAILABLE"),
     ErrorCode.DEADLINE_EXCEEDED: WireStatus(503, _SERVER, 1013, "DEADLINE_EXCEEDED"),
@@ -70,6 +71,8 @@ class Problem:
     code: str
     param: str | None = None
     retry_after_s: float | None = None
+    ws_close: int = 1011
+    """The code that a WebSocket is closed with."""
 
     def body(self) -> dict[str, dict[str, str | None]]:
         """OpenAI's error shape."""
@@ -121,6 +124,7 @@ def problem_of(error: SpeechError) -> Problem:
         code=error.code.value,
         param=error.param,
         retry_after_s=retry_after_s,
+        ws_close=status.ws_close,
     )
 
 

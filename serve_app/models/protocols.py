@@ -33,6 +33,8 @@ class RecognitionRequest:
 
     chunk: Chunk
     options: RecognitionOptions
+    recording: str = ""
+    """Names the recording that the chunk is of, so that recordings can take turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Recognition:
     model_s: float
     """The whole time of the batch that it was in."""
     batch_size: int
+    replica: str = ""
+    """Names the replica of the model, so that callers can count how many there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ segments leave as soon as all before them have left.
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from serve_app.models.protocols import (
     RecognitionOptions,
     RecognitionRequest,
 )
+from serve_app.pipelines.budget import AudioBudget
 from serve_app.transcript.merge import segments_of
 from serve_app.transcript.types import Hypothesis, Segment, StageTimes, Transcript
 
@@ -44,16 +46,18 @@ async def transcribe(
     recognizer: ChunkRecognizer,
     options: RecognitionOptions,
     plan: ChunkedRecognition,
+    budget: AudioBudget | None = None,
 ) -> AsyncGenerator[Segment | Transcript, None]:
     """Yield the segments of a recording in order, and its `Transcript` last.
 
-    Closing the generator cancels all that it has under way.
+    Decoding waits while `budget`, which all recordings of a model share, is spent. Closing the
+    generator cancels all that it has under way.
 
     Raises:
         UnsupportedTranslationError: what is spoken cannot be translated into what is asked for.
         SpeechError: whatever decoding or recognition raise, at the place where it came up.
     """
-    recording = _Recording(recognizer, options, plan)
+    recording = _Recording(recognizer, options, plan, budget or AudioBudget())
     feeding = asyncio.create_task(recording.feed(blocks))
     segments: list[Segment] = []
     try:
@@ -70,12 +74,18 @@ async def transcribe(
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)
         await recording.cancel()
+    yield _whole(recording, segments, options, plan.model)
+
+
+def _whole(
+    recording: "_Recording", segments: list[Segment], options: RecognitionOptions, model: str
+) -> Transcript:
     spoken = options.language
     written = options.target_language or spoken
-    yield Transcript(
+    return Transcript(
         segments=tuple(segments),
         duration_s=recording.num_samples / SAMPLE_RATE_HZ,
-        model=plan.model,
+        model=model,
         language=_common((segment.language for segment in segments), written),
         spoken_language=_common((segment.spoken_language for segment in segments), spoken),
         stage_times=recording.times,
@@ -93,8 +103,14 @@ class _Recording:
     """What is under way for one recording: at most `max_chunks_in_flight` chunks."""
 
     def __init__(
-        self, recognizer: ChunkRecognizer, options: RecognitionOptions, plan: ChunkedRecognition
+        self,
+        recognizer: ChunkRecognizer,
+        options: RecognitionOptions,
+        plan: ChunkedRecognition,
+        budget: AudioBudget,
     ) -> None:
+        self._name = uuid.uuid4().hex
+        self._budget = budget
         self._recognizer = recognizer
         self._options = options
         self._plan = plan
@@ -141,7 +157,9 @@ class _Recording:
 
     async def _launch(self, chunk: Chunk) -> None:
         await self._places.acquire()
+        await self._budget.acquire(chunk.duration_s)
         task = asyncio.create_task(self._recognize(chunk))
+        task.add_done_callback(lambda _: self._budget.release(chunk.duration_s))
         self._tasks.add(task)
         self._in_order.put_nowait((chunk, task))
 
@@ -158,7 +176,8 @@ class _Recording:
         return await self._ask(chunk)
 
     async def _ask(self, chunk: Chunk) -> Recognition:
-        return await self._recognizer.recognize(RecognitionRequest(chunk, self._options))
+        request = RecognitionRequest(chunk, self._options, self._name)
+        return await self._recognizer.recognize(request)
 
     def _learn_language(self, found: Hypothesis) -> None:
         """

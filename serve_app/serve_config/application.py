@@ -113,11 +113,24 @@ def _check_deployments(
         if name == LEDGER:
             yield from check_ledger(deployment, place)
         yield from _check_user_config(name, deployment.get("user_config"), f"{place}.user_config")
+        yield from _check_places(name, deployment.get("max_ongoing_requests"), config, place)
         options = deployment.get("ray_actor_options")
         if isinstance(options, Mapping):
             yield from _check_runtime_env(
                 options.get("runtime_env"), f"{place}.ray_actor_options.runtime_env"
             )
+
+
+def _check_places(
+    name: str, max_ongoing: Any, config: ServerConfig, place: str
+) -> Iterator[ConfigError]:
+    """With fewer places than it admits, requests wait in the proxy, and nobody tells them."""
+    num_admitted = config.limits.max_concurrent_requests
+    if name == "Ingress" and isinstance(max_ongoing, int) and max_ongoing <= num_admitted:
+        yield ConfigError(
+            f"{place}.max_ongoing_requests",
+            f"must be above limits.max_concurrent_requests, {num_admitted}; or leave it out",
+        )
 
 
 def _check_user_config(

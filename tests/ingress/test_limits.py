@@ -3,10 +3,7 @@ from collections.abc import AsyncIterator
 
 import openai
 import pytest
-from starlette.requests import ClientDisconnect
 
-from serve_app.errors import ShuttingDownError
-from serve_app.ingress import middleware
 from serve_app.ingress.fake import ScriptedBackend
 from serve_app.transcript.types import Segment
 
@@ -154,37 +151,3 @@ async def until_admitted(site) -> int:
         while (response := await site.post()).status_code == 429:
             pass
     return response.status_code
-
-
-async def test_a_client_who_takes_no_answer_loses_its_place(monkeypatch) -> None:
-    monkeypatch.setattr(middleware, "_SEND_TIMEOUT_S", 0.01)
-
-    async def app(scope, receive, send) -> None:
-        await send({"type": "http.response.body"})
-
-    async def stalled(message) -> None:
-        await asyncio.Event().wait()
-
-    gate = middleware.Gate(1)
-    admission = middleware.Admission(app, gate=gate, retry_after_s=1.0)
-    with pytest.raises(ClientDisconnect):
-        await admission({"type": "http", "method": "POST", "path": "/"}, None, stalled)
-    assert gate.num_inside == 0
-
-
-async def test_a_closing_gate_refuses_newcomers_and_waits_for_those_inside() -> None:
-    gate = middleware.Gate(2)
-    with gate.passage(1.0):
-        closing = asyncio.create_task(gate.close(timeout_s=WAITING))
-        await asyncio.sleep(0)
-        assert not gate.is_open
-        with pytest.raises(ShuttingDownError), gate.passage(1.0):
-            pass
-        assert not closing.done()
-    await asyncio.wait_for(closing, WAITING)
-
-
-async def test_a_closing_gate_waits_no_longer_than_it_was_told() -> None:
-    gate = middleware.Gate(1)
-    with gate.passage(1.0):
-        await asyncio.wait_for(gate.close(timeout_s=0.01), WAITING)

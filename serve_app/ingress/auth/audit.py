@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.ingress.backend import Backend
 from serve_app.models.protocols import ModelInfo
+from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
@@ -145,6 +146,9 @@ class Accounted:
 
     async def metrics(self) -> str:
         return await self._backend.metrics()
+
+    async def load(self) -> Load:
+        return await self._backend.load()
 
 
 def route_path(scope: Scope) -> str:

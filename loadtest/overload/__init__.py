@@ -1,0 +1,1 @@
+"""What is answered when ten times as much comes as can be done: `python -m loadtest.overload`."""

@@ -1,0 +1,29 @@
+"""The bound on what is decoded ahead grows and shrinks with the replicas that answer."""
+
+import asyncio
+
+from serve_app.deployments.ahead import Ahead
+
+
+async def test_the_bound_follows_the_replicas_that_answer_up_to_the_limit() -> None:
+    now_s = 0.0
+    ahead = Ahead(100.0, 30.0, clock=lambda: now_s)
+    assert ahead.budget.limit_s == 30.0
+    for replica, limit_s in (("a", 30.0), ("b", 60.0), ("a", 60.0), ("c", 90.0), ("d", 100.0)):
+        ahead.answered(replica)
+        assert ahead.budget.limit_s == limit_s
+    now_s = 100.0
+    ahead.answered("b")
+    assert ahead.budget.limit_s == 30.0
+
+
+async def test_who_waits_is_let_in_by_a_new_replica() -> None:
+    ahead = Ahead(100.0, 30.0)
+    await ahead.budget.acquire(30.0)
+    waiting = asyncio.create_task(ahead.budget.acquire(30.0))
+    await asyncio.sleep(0)
+    ahead.answered("a")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    ahead.answered("b")
+    await asyncio.wait_for(waiting, 5)
