@@ -23,6 +23,7 @@ from serve_app.deployments.turns import Turns
 from serve_app.errors import AtCapacityError, EngineError
 from serve_app.models.protocols import (
     DeviceMemoryError,
+    ModelBrokenError,
     Recognition,
     RecognitionRequest,
     Recognizer,
@@ -31,8 +32,8 @@ from serve_app.transcript.types import Hypothesis
 
 logger = logging.getLogger(__name__)
 
-_MAX_FAILURES_IN_A_ROW = 16
-"""Single chunks that failed with no success between: no longer their fault, but the model's."""
+_MAX_FAILED_RECORDINGS = 4
+"""Recordings that failed with no success between: no longer their fault, but the model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Lane:
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._layout_thread = ThreadPoolExecutor(1, thread_name_prefix="layout")
         self._batch_began_at: float | None = None
-        self._num_failures_in_a_row = 0
+        self._failed_recordings: set[str] = set()
         self._loop_task = asyncio.get_running_loop().create_task(self._run())
 
     @property
@@ -97,7 +98,7 @@ class Lane:
     @property
     def is_broken(self) -> bool:
         """Whether the replica should be replaced: its model answers nobody any more."""
-        return self._loop_task.done() or self._num_failures_in_a_row >= _MAX_FAILURES_IN_A_ROW
+        return self._loop_task.done() or len(self._failed_recordings) >= _MAX_FAILED_RECORDINGS
 
     def configure(self, config: BatchConfig) -> None:
         """Cut the next batches by `config`."""
@@ -108,9 +109,10 @@ class Lane:
 
         Raises:
             AtCapacityError: the queue holds all the audio that it may.
+            ModelBrokenError: the model answers nobody any more.
         """
-        if self._loop_task.done():
-            raise EngineError(self._recognizer.info.name, "its replica is shutting down")
+        if self.is_broken:
+            raise ModelBrokenError(self._recognizer.info.name)
         waiting_s = self.waiting_audio_s
         if self._waiting and waiting_s + request.chunk.duration_s > self._config.max_queued_audio_s:
             raise AtCapacityError(f"{waiting_s:.0f} s of audio wait for this model", 2.0)
@@ -206,6 +208,7 @@ class Lane:
     async def _answer(self, rows: list[_Row], prepared: object) -> None:
         """Run one batch and answer its rows; a batch that fails is halved until it is one row."""
         began_at = self._batch_began_at = time.perf_counter()
+        hypotheses: list[Hypothesis] | None = None
         try:
             hypotheses = await self._recognize(prepared)
             if len(hypotheses) != len(rows):
@@ -216,13 +219,14 @@ class Lane:
                 return
             if not isinstance(error, DeviceMemoryError):
                 logger.exception("a batch of %d chunks failed; it is halved", len(rows))
-            middle = len(rows) // 2
-            for half in (rows[:middle], rows[middle:]):
-                await self._answer(half, await self._lay_out(half))
-            return
+            hypotheses = None
         finally:
             self._batch_began_at = None
-        self._num_failures_in_a_row = 0
+        if hypotheses is None:
+            # Not within `except`: the error's trace holds what the model had allocated.
+            await self._halve([row for row in rows if not row.answer.done()])
+            return
+        self._failed_recordings.clear()
         model_s = time.perf_counter() - began_at
         for row, hypothesis in zip(rows, hypotheses, strict=True):
             if not row.answer.done():
@@ -233,6 +237,12 @@ class Lane:
         lengths = [row.audio_s for row in rows]
         self._report(BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), model_s))
 
+    async def _halve(self, rows: list[_Row]) -> None:
+        middle = len(rows) // 2
+        for half in (rows[:middle], rows[middle:]):
+            if half:
+                await self._answer(half, await self._lay_out(half))
+
     async def _recognize(self, prepared: object) -> list[Hypothesis]:
         if isinstance(prepared, Exception):
             raise prepared
@@ -241,7 +251,14 @@ class Lane:
 
     def _fail(self, row: _Row, error: Exception) -> None:
         logger.error("a chunk of %.1f s failed", row.audio_s, exc_info=error)
-        self._num_failures_in_a_row += 1
-        if not row.answer.done():
-            reason = "out of device memory" if isinstance(error, DeviceMemoryError) else str(error)
-            row.answer.set_exception(EngineError(self._recognizer.info.name, reason))
+        if row.answer.done():
+            return
+        name = self._recognizer.info.name
+        reason = "out of device memory" if isinstance(error, DeviceMemoryError) else str(error)
+        row.answer.set_exception(EngineError(name, reason))
+        self._failed_recordings.add(row.request.recording or uuid.uuid4().hex)
+        if self.is_broken:
+            for waiting in self._waiting.take(len(self._waiting)):
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(ModelBrokenError(name))
+            self._waiting_s = 0.0

@@ -25,7 +25,7 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 from serve_app.deployments.accounts import Limits, Refusal
 from serve_app.deployments.ledger import LedgerLostError
 from serve_app.errors import AtCapacityError, EngineError, ModelUnavailableError
-from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
+from serve_app.models.protocols import ModelBrokenError, ModelInfo, Recognition, RecognitionRequest
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Handle = DeploymentHandle[Any]
 
-REPLICA_LOST = (RayActorError, DeploymentUnavailableError)
-"""What a caller gets when the replica that it called is gone, or none is there."""
+REPLICA_LOST = (RayActorError, DeploymentUnavailableError, ModelBrokenError)
+"""What a caller gets when the replica that it called is gone or broken, or none is there."""
 
 _LEDGER_LOST = (RayError, RayServeException, RpcError)
 """All that a call may fail with; whichever it is, nobody is refused for it."""

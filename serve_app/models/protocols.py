@@ -69,6 +69,10 @@ class DeviceMemoryError(Exception):
     """A batch did not fit into the device's memory; a smaller one may."""
 
 
+class ModelBrokenError(Exception):
+    """The model of this replica answers nobody any more; that of another one may."""
+
+
 class Recognizer(Protocol):
     """An offline model on one device. Not thread-safe: one call at a time of each method."""
 

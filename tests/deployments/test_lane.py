@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+import weakref
 from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from serve_app.deployments.lane import BatchReport, Lane
 from serve_app.errors import AtCapacityError, EngineError
 from serve_app.models.protocols import (
     DeviceMemoryError,
+    ModelBrokenError,
     ModelInfo,
     RecognitionOptions,
     RecognitionRequest,
@@ -48,9 +50,9 @@ class GatedRecognizer:
         return [Hypothesis(f"{duration_s:g}") for duration_s in prepared]
 
 
-def request(duration_s: float) -> RecognitionRequest:
+def request(duration_s: float, recording: str = "") -> RecognitionRequest:
     pcm = np.zeros(round(duration_s * SAMPLE_RATE_HZ), np.int16).tobytes()
-    return RecognitionRequest(Chunk(pcm, 0.0), RecognitionOptions())
+    return RecognitionRequest(Chunk(pcm, 0.0), RecognitionOptions(), recording)
 
 
 class Scene:
@@ -155,6 +157,51 @@ async def test_a_poisonous_row_costs_only_itself(scene: Scene) -> None:
     answers = await asyncio.gather(*rows, return_exceptions=True)
     assert isinstance(answers.pop(2), EngineError)
     assert [answer.hypothesis.text for answer in answers] == ["1", "2", "3", "4"]
+
+
+async def test_what_did_not_fit_is_let_go_before_its_halves_are_tried(scene: Scene) -> None:
+    class Hoarder(GatedRecognizer):
+        def __init__(self) -> None:
+            super().__init__(memory_audio_s=1, gated=False)
+            self.held: list[weakref.ref[np.ndarray]] = []
+            self.most_held = 0
+
+        def recognize(self, prepared: object) -> list[Hypothesis]:
+            self.most_held = max(self.most_held, sum(each() is not None for each in self.held))
+            activations = np.zeros(1_000)
+            self.held.append(weakref.ref(activations))
+            return super().recognize(prepared)
+
+    model = Hoarder()
+    lane = scene.lane(model)
+    answers = await asyncio.gather(*(lane.submit(request(1)) for _ in range(16)))
+    assert len(answers) == 16
+    assert len(model.held) > 16
+    assert model.most_held == 0
+
+
+async def test_a_broken_model_sends_its_callers_to_another(scene: Scene) -> None:
+    model = GatedRecognizer()
+    lane = scene.lane(model, max_batch_size=1)
+    # The fifth is laid out already when the fourth fails.
+    poisoned = [lane.submit(request(POISON_S, f"recording {index}")) for index in range(5)]
+    waiting = [lane.submit(request(1, f"late {index}")) for index in range(3)]
+    model.gate.release(100)
+    found = await asyncio.gather(*poisoned, *waiting, return_exceptions=True)
+    assert [type(each) for each in found] == [EngineError] * 5 + [ModelBrokenError] * 3
+    assert lane.is_broken
+    assert lane.waiting_audio_s == 0
+    with pytest.raises(ModelBrokenError):
+        lane.submit(request(1))
+
+
+async def test_one_recording_however_long_breaks_no_model(scene: Scene) -> None:
+    lane = scene.lane(GatedRecognizer(gated=False))
+    rows = [lane.submit(request(POISON_S, "long")) for _ in range(40)]
+    found = await asyncio.gather(*rows, return_exceptions=True)
+    assert {type(each) for each in found} == {EngineError}
+    assert not lane.is_broken
+    assert (await lane.submit(request(1))).hypothesis.text == "1"
 
 
 async def test_a_full_next_batch_is_laid_out_while_the_model_works(scene: Scene) -> None:

@@ -21,7 +21,7 @@ def encoded(name: str) -> bytes:
 TELLING = [
     name
     for name in FORMATS
-    # The header that FFmpeg writes for G.722 says twice the bytes per second that it has.
+    # The header that FFmpeg writes for G.722 says 0 bytes per second.
     if name.startswith(("WAV", "FLAC", "MP3")) and name not in {"FLAC in OGG", "WAV, G.722"}
 ]
 
