@@ -163,6 +163,9 @@ class ModelConfig(_Settings):
             raise ValueError(f"{entry.name} is of kind {entry.kind!r}")
         names = ("languages", "pivot_language", "licence", "attribution")
         known = {name: getattr(entry, name) for name in names}
+        strange = [code for code in values.get("languages", ()) if code not in entry.languages]
+        if strange:
+            raise ValueError(f"languages: {entry.name} does not know {', '.join(strange)}")
         if known["pivot_language"] not in values.get("languages", known["languages"]):
             known["pivot_language"] = None  # nothing is left to translate from or to it
         return {**known, **values}

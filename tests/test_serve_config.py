@@ -149,6 +149,7 @@ MISTAKES: list[tuple[str, Any, str]] = [
     (MODEL, PARAKEET | {"checkpoint": "a/b", "simulated": {"fixed_s": 1}}, f"{MODEL}"),
     (MODEL, PARAKEET | {"checkpoint": "a/b", "beam_size": 4}, f"{MODEL}: `beam_size`"),
     (MODEL, PARAKEET | {"checkpoint": "a/b", "fallback_language": "en"}, f"{MODEL}: `fallback_"),
+    (MODEL, CANARY | {"languages": ["en", "zh"]}, f"{MODEL}: languages: canary-1b-v2 does not"),
     (f"{MODEL}.precision", "bfloat16", f"{MODEL}: `precision` has no meaning"),
     (f"{MODEL}.pivot_language", "de", f"{MODEL}: pivot_language 'de' is not among"),
     *(

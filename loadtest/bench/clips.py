@@ -14,6 +14,7 @@ import soundfile  # type: ignore[import-untyped]  # ships no stubs
 
 from serve_app.audio.chunk import Chunker
 from serve_app.audio.decode import decode_blocks
+from serve_app.audio.speech import without_silence
 from serve_app.audio.waveform import Chunk
 
 TINY = Path(__file__).resolve().parents[2] / "tiny"
@@ -85,4 +86,4 @@ def _mixed(count: int) -> Iterator[tuple[str, bytes]]:
 def _chunks(upload: bytes, max_chunk_s: float) -> tuple[Chunk, ...]:
     chunker = Chunker(max_chunk_s=max_chunk_s)
     chunks = [chunk for block in decode_blocks(upload) for chunk in chunker.push(block)]
-    return (*chunks, *chunker.flush())
+    return tuple(map(without_silence, (*chunks, *chunker.flush())))

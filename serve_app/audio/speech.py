@@ -1,11 +1,14 @@
-"""A chunk in, whether anybody could be speaking in it out."""
+"""A chunk in, whether and where anybody could be speaking in it out."""
 
 import numpy as np
 
-from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
+from serve_app.audio.waveform import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Chunk
 
 SILENCE_DBFS = -66.0
 """Twice the smallest step of G.711 A-law, which never falls silent; far below any speech."""
+
+MARGIN_S = 0.3
+"""Of the silence around speech, so much is left to the model on either side."""
 
 _FRAME = SAMPLE_RATE_HZ // 50
 _SILENCE_POWER = (32768 * 10 ** (SILENCE_DBFS / 20)) ** 2
@@ -23,3 +26,23 @@ def is_silent(chunk: Chunk) -> bool:
         return False
     tail = samples[-_FRAME:]
     return not tail.size or bool(tail.var() <= _SILENCE_POWER)
+
+
+def without_silence(chunk: Chunk) -> Chunk:
+    """`chunk` without the silence before and behind it, but for `MARGIN_S`; silence as it is.
+
+    Models are at their best where speech begins soon: attention decoders lose words behind a long
+    silence. Silence between words stays.
+    """
+    samples = chunk.samples().astype(np.float32)
+    num_whole = len(samples) // _FRAME * _FRAME
+    loud = np.flatnonzero(samples[:num_whole].reshape(-1, _FRAME).var(axis=1) > _SILENCE_POWER)
+    if not loud.size:
+        return chunk
+    margin = round(MARGIN_S * SAMPLE_RATE_HZ)
+    first = max(0, int(loud[0]) * _FRAME - margin)
+    end = min(len(samples), (int(loud[-1]) + 1) * _FRAME + margin)
+    if samples[-_FRAME:].var() > _SILENCE_POWER:
+        end = len(samples)
+    pcm = chunk.pcm[first * BYTES_PER_SAMPLE : end * BYTES_PER_SAMPLE]
+    return Chunk(pcm, chunk.start_s + first / SAMPLE_RATE_HZ)

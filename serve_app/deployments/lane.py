@@ -191,7 +191,9 @@ class Lane:
     def _cut(self) -> list[_Row]:
         self._drop_cancelled()
         rows = self._waiting.take(self._fitting())
-        self._waiting_s -= sum(row.audio_s for row in rows)
+        # Not by subtraction alone: an empty lane holds 0 s, and not a rounding error.
+        left_s = self._waiting_s - sum(row.audio_s for row in rows)
+        self._waiting_s = max(0.0, left_s) if self._waiting else 0.0
         return rows
 
     async def _lay_out(self, rows: Sequence[_Row]) -> object:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass, replace
 
 from serve_app.audio.chunk import Chunker
-from serve_app.audio.speech import is_silent
+from serve_app.audio.speech import is_silent, without_silence
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk, Pcm
 from serve_app.errors import UnsupportedTranslationError
 from serve_app.models.protocols import (
@@ -132,11 +132,11 @@ class _Recording:
                 self._add(decode_s=time.perf_counter() - asked)
                 self.num_samples += len(block)
                 for chunk in chunker.push(block):
-                    await self._launch(chunk)
+                    await self._launch(without_silence(chunk))
                 asked = time.perf_counter()
             self._add(decode_s=time.perf_counter() - asked)
             for chunk in chunker.flush():
-                await self._launch(chunk)
+                await self._launch(without_silence(chunk))
         finally:
             self._in_order.put_nowait(None)
 

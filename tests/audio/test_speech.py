@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from serve_app.audio.decode import decode_blocks
-from serve_app.audio.speech import is_silent
+from serve_app.audio.speech import MARGIN_S, is_silent, without_silence
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk, Pcm
 from tests.audio.audio_files import encode, encode_av, speechlike
 
@@ -42,3 +42,25 @@ def test_silence_stays_silent_through_codecs() -> None:
         encode_av(nothing, SAMPLE_RATE_HZ, "ogg", "libopus"),
     ):
         assert silent(np.concatenate(list(decode_blocks(data))))
+
+
+def test_silence_around_speech_is_left_out_but_for_a_margin_and_nothing_else() -> None:
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        before, said, behind = (int(rng.integers(0, 60_000)) for _ in range(3))
+        speech = rng.normal(0, 3_000, said + 400).round().astype(np.int16)
+        pcm = np.concatenate([np.zeros(before, np.int16), speech, np.zeros(behind, np.int16)])
+        chunk = without_silence(Chunk(pcm.tobytes(), 5.0))
+        first = round((chunk.start_s - 5.0) * SAMPLE_RATE_HZ)
+        assert np.array_equal(chunk.samples(), pcm[first : first + chunk.num_samples])
+        margin, frame = round(MARGIN_S * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ // 50
+        assert first <= before
+        assert first + chunk.num_samples >= before + len(speech)
+        assert before - first <= margin + frame
+        assert first + chunk.num_samples - before - len(speech) <= margin + 2 * frame
+
+
+def test_a_chunk_of_silence_or_without_any_stays_whole() -> None:
+    for pcm in (np.zeros(8_000, np.int16), _RNG.normal(0, 900, 8_123).astype(np.int16)):
+        chunk = Chunk(pcm.tobytes(), 1.0)
+        assert without_silence(chunk) == chunk

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import torch
 import yaml
 
 from tests.graph.conftest import ROOT, SLOW, free_port
@@ -113,9 +114,12 @@ def test_a_port_in_use_is_said_at_once(slow_config: Path, ports: dict[str, int])
 def test_a_checkpoint_that_is_none_is_said_in_one_line(
     slow_config: Path, ports: dict[str, int], tmp_path: Path
 ) -> None:
-    checkpoint = tmp_path / "broken.nemo"
+    """One that `chorus check` has nothing against: only NeMo finds that it lacks a model."""
+    checkpoint, weights = tmp_path / "broken.nemo", tmp_path / "weights"
+    torch.save({}, weights)
     with tarfile.open(checkpoint, "w") as archive:
         archive.add(slow_config, "model_config.yaml")
+        archive.add(weights, "model_weights.ckpt")
     document = yaml.safe_load(slow_config.read_text())
     model = {"name": "slow", "kind": "parakeet", "checkpoint": str(checkpoint)}
     document["applications"][0]["args"]["models"] = [model]

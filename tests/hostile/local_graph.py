@@ -22,6 +22,7 @@ from serve_app.ingress.app import build_app
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
 from serve_app.models.simulated import SimulatedRecognizer
 from serve_app.pipelines import offline
+from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
@@ -74,6 +75,9 @@ class LocalGraph:
 
     async def metrics(self) -> str:
         return ""
+
+    async def load(self) -> Load:
+        return Load("local")
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,12 @@ REFUSED = [
         "from 'de' to 'fr'; it translates: en to de, en to fr, de to en, fr to en",
     ),
     ({"target_language": "xx"}, "target_language", "unsupported_translation", "en to de"),
-    ({"language": "en", "source_language": "de"}, "languages", "unsupported_option", "one"),
+    (
+        {"language": "en", "source_language": "de"},
+        "language",
+        "unsupported_option",
+        "language and source_language name several (de, en); one language at most",
+    ),
     ({"task": "transcribe"}, "task", "invalid_option", "translates"),
     (
         {"response_format": "verbose_json", "timestamp_granularities[]": "word"},

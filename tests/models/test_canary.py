@@ -172,7 +172,9 @@ def test_beams_are_a_matter_of_configuration(weights: Any) -> None:
     rows = random_requests(12, seed=6)
     greedy = [row.text for row in recognize(CanaryRecognizer(weights, config()), rows)]
     wide = CanaryRecognizer(weights, config(beam_size=4))
-    assert [row.text for row in recognize(wide, rows)] != greedy
+    searched = [row.text for row in recognize(wide, rows)]
+    assert searched != greedy
+    assert searched == [recognize(wide, [row])[0].text for row in rows]
 
 
 def test_a_checkpoint_without_a_limit_of_its_own_ends_no_text_early(weights: Any) -> None:

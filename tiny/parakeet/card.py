@@ -72,6 +72,8 @@ may be used under CC BY-SA 4.0, with the attribution above.
 
 - Its vocabulary is 139 words of one small grammar. Any other speech comes out as
   some of these words, with confidence.
+- Noise and tones come out as words, too: it has learnt no more of what is not speech than the
+  noise behind it. Silence gives no text.
 - It has heard four real people, all men, say digits. Commands it has heard from synthetic
   voices alone; how it does on commands of real people is not known.
 - A word lasts at most 0.32 s in its times (a TDT duration is at most four frames of 80 ms);

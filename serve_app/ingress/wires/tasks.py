@@ -92,8 +92,12 @@ def _language(form: Form) -> str | None:
     fields = ("language", "languages", "source_language")
     named = {value for field in fields for value in form.many(field)}
     if len(named) > 1:
+        given = [field for field in fields if form.many(field)]
+        said = ", ".join(sorted(named))
         raise UnsupportedOptionError(
-            "languages", "one language at most; without any, the model finds out"
+            given[0],
+            f"{' and '.join(given)} name several ({said}); one language at most, and without any "
+            "the model finds out",
         )
     return named.pop() if named else None
 

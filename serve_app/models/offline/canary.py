@@ -43,6 +43,7 @@ class CanaryRecognizer(NemoRecognizer):
                 f"{config.checkpoint} holds a {type(model).__name__}, which is no multitask model",
             )
         super().__init__(model, config)
+        self._config = config
         self._aligner = model.timestamps_asr_model
         if self._aligner is not None:
             self._aligner.to(self._device).eval()
@@ -53,7 +54,6 @@ class CanaryRecognizer(NemoRecognizer):
         model.change_decoding_strategy(model.cfg.decoding)
         model.eval()
         self.info = replace(self.info, word_times=self._aligner is not None)
-        self._config = config
         self._languages = config.languages
         self._prefix, self._language_ids = self._identification_prompt(config)
 
@@ -92,16 +92,30 @@ class CanaryRecognizer(NemoRecognizer):
             self._prompt(language, target, request.options)
             for request, language, target in zip(requests, languages, targets, strict=True)
         ]
-        found = self._model.decoding.decode_predictions_tensor(
-            encoder_hidden_states=states,
-            encoder_input_mask=mask,
-            decoder_input_ids=torch.tensor(prompts, device=self._device),
-        )
+        prompt_ids = torch.tensor(prompts, device=self._device)
+        num_frames = mask.sum(dim=1).int().tolist()
+        if self._config.beam_size == 1:
+            found = self._search(states, mask, prompt_ids)
+        else:
+            # NeMo 3.0's beam search gives the rows of a batch each other's states: it repeats the
+            # decoder's cache in another order than the prefixes. Alone, a row has only its own.
+            found = [
+                self._search(states[[i], :n], mask[[i], :n], prompt_ids[[i]])[0]
+                for i, n in enumerate(num_frames)
+            ]
         self._model.eval()  # NeMo 3.0 leaves the decoder in training mode, with dropout on
         return [
-            without_loops(self._text(row.y_sequence.tolist(), num_frames, len(prompts[0])))
-            for row, num_frames in zip(found, mask.sum(dim=1).int().tolist(), strict=True)
+            without_loops(self._text(row.y_sequence.tolist(), length, len(prompts[0])))
+            for row, length in zip(found, num_frames, strict=True)
         ]
+
+    def _search(
+        self, states: torch.Tensor, mask: torch.Tensor, prompt_ids: torch.Tensor
+    ) -> list[NemoHypothesis]:
+        found: list[NemoHypothesis] = self._model.decoding.decode_predictions_tensor(
+            encoder_hidden_states=states, encoder_input_mask=mask, decoder_input_ids=prompt_ids
+        )
+        return found
 
     def _text(self, ids: list[int], num_frames: int, prompt_length: int) -> str:
         """A row that runs away is stopped by the length of its batch; here it is by its own.
