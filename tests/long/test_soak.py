@@ -18,6 +18,7 @@ import yaml
 from serve_app import server
 from tests.audio.audio_files import FORMATS, speechlike
 from tests.graph.conftest import ROOT, free_port
+from tests.hostile.local_graph import SETTINGS
 from tests.hostile.table import containers, kinds, wav
 from tests.long.soak_figures import Figures
 from tests.long.test_mutants import mutant
@@ -60,7 +61,11 @@ def test_nothing_grows_under_good_and_bad_input(tmp_path: Path) -> None:
 
 def _configuration(folder: Path) -> Path:
     document = yaml.safe_load((ROOT / "configs/simulated.yaml").read_text())
-    document["applications"][0]["args"]["metrics_port"] = free_port()
+    # The table's answers are those of its own limits.
+    document["applications"][0]["args"] |= {
+        "metrics_port": free_port(),
+        "limits": dict(SETTINGS["limits"]),
+    }
     path = folder / "soak.yaml"
     path.write_text(yaml.safe_dump(document))
     shutil.copy(ROOT / "configs/ray.env", folder)
