@@ -25,3 +25,22 @@ class Backend(Transcriber, Protocol):
     async def load(self) -> Load:
         """What one of the preprocessors has under way. Raises any `SpeechError`."""
         ...
+
+
+class Around:
+    """A backend around another, for those that watch its transcribing and leave the rest to it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def models(self) -> list[ModelInfo]:
+        return await self._backend.models()
+
+    async def ready(self) -> bool:
+        return await self._backend.ready()
+
+    async def metrics(self) -> str:
+        return await self._backend.metrics()
+
+    async def load(self) -> Load:
+        return await self._backend.load()

@@ -21,9 +21,24 @@ _SPECIAL = (
 )  # fmt: skip
 
 
+_OF_CANARY_1 = ("<|transcribe|>", "<|translate|>", *(f"<|spare{i}|>" for i in range(6)))
+"""What prompts of format `canary` have beside; the spare ones make a multiple of eight, to which
+NeMo rounds the vocabulary up, so that random weights choose no token that is none."""
+_DEFAULTS_OF_CANARY_1 = [
+    {
+        "role": "user",
+        "slots": {
+            "source_lang": "<|en|>", "task": "<|transcribe|>", "target_lang": "<|en|>",
+            "pnc": "<|pnc|>",
+        },
+    }
+]  # fmt: skip
+
+
 def build(
     folder: Path,
     *,
+    prompt_format: str = "canary2",
     width: int = WIDTH,
     num_layers: int = 2,
     num_decoder_layers: int = 2,
@@ -34,10 +49,12 @@ def build(
     # Where any model was restored before, NeMo 3.0 would look for an aligner beside it.
     AppState().model_restore_path = None
     config = {
-        **_rest(_tokenizers(folder), width, num_decoder_layers),
+        **_rest(_tokenizers(folder, prompt_format), width, num_decoder_layers),
         "preprocessor": {**PREPROCESSOR, "features": num_mels},
         "encoder": {**encoder(width, num_layers), "feat_in": num_mels},
     }
+    if prompt_format == "canary":
+        config |= {"prompt_format": "canary", "prompt_defaults": _DEFAULTS_OF_CANARY_1}
     return EncDecMultiTaskModel(cfg=OmegaConf.create(config)).eval()
 
 
@@ -178,10 +195,11 @@ def build_aligner(folder: Path) -> Any:
     return EncDecCTCModelBPE(cfg=OmegaConf.create(config)).eval()
 
 
-def _tokenizers(folder: Path) -> dict[str, dict[str, str]]:
+def _tokenizers(folder: Path, prompt_format: str) -> dict[str, dict[str, str]]:
     special = folder / "spl_tokens"
     special.mkdir(parents=True)
-    CanaryTokenizer.build_special_tokenizer(list(_SPECIAL), special)
+    tokens = [*_SPECIAL, *(_OF_CANARY_1 if prompt_format == "canary" else ())]
+    CanaryTokenizer.build_special_tokenizer(tokens, special)
     spoken = {language: _tokenizer(folder / language) for language in LANGUAGES}
     return {"spl_tokens": {"dir": str(special), "type": "bpe"}, **spoken}
 

@@ -99,6 +99,22 @@ def test_200_mixed_rows_in_any_batch_equal_the_same_rows_alone(model: CanaryReco
             assert times(found) == pytest.approx(times(alone[index]))
 
 
+def test_the_first_canaries_are_asked_in_their_own_format(tmp_path: Path) -> None:
+    weights = random_canary.build(tmp_path, prompt_format="canary")
+    random_canary.enliven(weights)
+    model = CanaryRecognizer(weights, config(min_language_probability=0.0))
+    asked = model._prompt("de", "en", RecognitionOptions(pnc=False))
+    assert weights.tokenizer.ids_to_tokens(asked) == [
+        "<|startoftranscript|>", "<|de|>", "<|translate|>", "<|en|>", "<|nopnc|>",
+    ]  # fmt: skip
+    rows = random_requests(40, seed=3)
+    together = recognize(model, rows)
+    assert len({found.spoken_language for found in together}) > 1
+    for row, found in zip(rows, together, strict=True):
+        (alone,) = recognize(model, [row])
+        assert (found.text, found.language) == (alone.text, alone.language)
+
+
 def test_the_decoder_does_not_drop_out_after_a_call(model: CanaryRecognizer, weights: Any) -> None:
     first = recognize(model, random_requests(4, seed=5))
     assert not any(module.training for module in weights.modules())

@@ -4,22 +4,20 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from serve_app.ingress.admission.forecast import Forecast
-from serve_app.ingress.backend import Backend
-from serve_app.models.protocols import ModelInfo
+from serve_app.ingress.backend import Around, Backend
 from serve_app.pipelines.length import expected_audio_s
-from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
 
-class WeighedBackend:
+class WeighedBackend(Around):
     """Weighs each recording by its header, for the model that it is for. See `Backend`.
 
     Both ways of transcribing raise `AtCapacityError` before anything is sent on.
     """
 
     def __init__(self, backend: Backend, forecast: Forecast, *, max_audio_s: float) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._forecast = forecast
         self._max_audio_s = max_audio_s
 
@@ -34,18 +32,6 @@ class WeighedBackend:
             async with aclosing(self._backend.stream(upload, request)) as parts:
                 async for part in parts:
                     yield part
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._backend.models()
-
-    async def ready(self) -> bool:
-        return await self._backend.ready()
-
-    async def metrics(self) -> str:
-        return await self._backend.metrics()
-
-    async def load(self) -> Load:
-        return await self._backend.load()
 
     def _audio_s(self, upload: bytes) -> float:
         return expected_audio_s(upload, longest_s=self._max_audio_s)

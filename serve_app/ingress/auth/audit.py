@@ -18,9 +18,7 @@ from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.ingress.backend import Backend
-from serve_app.models.protocols import ModelInfo
-from serve_app.pipelines.load import Load
+from serve_app.ingress.backend import Around
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
@@ -114,11 +112,8 @@ class Audit:
         return None
 
 
-class Accounted:
+class Accounted(Around):
     """A backend that adds the audio it was given to the exchange that gave it: see `Backend`."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
 
     async def transcribe(self, upload: bytes, request: TranscriptionRequest) -> Transcript:
         transcript = await self._backend.transcribe(upload, request)
@@ -137,18 +132,6 @@ class Accounted:
                 exchange.audio_s += max(0.0, until_s - heard_s)
                 heard_s = max(heard_s, until_s)
                 yield part
-
-    async def models(self) -> list[ModelInfo]:
-        return await self._backend.models()
-
-    async def ready(self) -> bool:
-        return await self._backend.ready()
-
-    async def metrics(self) -> str:
-        return await self._backend.metrics()
-
-    async def load(self) -> Load:
-        return await self._backend.load()
 
 
 def route_path(scope: Scope) -> str:
