@@ -35,6 +35,16 @@ at the most, with the learning rate brought down in time. `make tiny` adds stage
 `--continue`. The log goes to the terminal, a checkpoint after each epoch to build/tiny/.
 """
 
+_STREAMING = """\
+Train parakeet-streaming-tiny, a cache-aware hybrid RNNT-CTC model of the same language, for
+words while they are spoken, with a look-ahead of 0, 80, 480 or 1040 ms.
+
+Writes tiny/weights/parakeet-streaming-tiny.nemo with its card (.md, .json) and training
+manifest, and the evaluation manifest in tiny/streaming/eval/. Without options: 5 epochs, 40
+minutes at the most, with the learning rate brought down in time. It begins with the weights
+of parakeet-tiny as they lie in tiny/weights/.
+"""
+
 _CANARY = """\
 Train canary-tiny, a multitask model of five languages: recognition, translation from and
 to English, language identification, with an aligner inside.
@@ -59,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, brief, description in (
         ("parakeet", "train and evaluate parakeet-tiny", _PARAKEET),
+        ("streaming", "train and evaluate parakeet-streaming-tiny", _STREAMING),
         ("canary", "train and evaluate canary-tiny", _CANARY),
     ):
         trained = commands.add_parser(

@@ -31,12 +31,15 @@ def targets(
             ids += pieces
             for begin, end in _piece_spans(word.start_s, word.end_s, len(pieces), max_duration):
                 spans.append((min(begin, frames - 1), min(end, frames - 1)))
-        all_ids.append(torch.tensor(ids))
-        all_spans.append(torch.tensor(spans))
+        all_ids.append(torch.tensor(ids, dtype=torch.long))
+        all_spans.append(torch.tensor(spans, dtype=torch.long).view(-1, 2))
+    # Losses want a place for a label even where nobody speaks.
+    all_ids.append(torch.zeros(1, dtype=torch.long))
+    all_spans.append(torch.zeros(1, 2, dtype=torch.long))
     return (
-        nn.utils.rnn.pad_sequence(all_ids, batch_first=True),
-        torch.tensor([len(ids) for ids in all_ids]),
-        nn.utils.rnn.pad_sequence(all_spans, batch_first=True),
+        nn.utils.rnn.pad_sequence(all_ids, batch_first=True)[:-1],
+        torch.tensor([len(ids) for ids in all_ids[:-1]]),
+        nn.utils.rnn.pad_sequence(all_spans, batch_first=True)[:-1],
     )
 
 
@@ -52,13 +55,20 @@ def _piece_spans(
 
 
 def token_of_each_frame(
-    labels: Tensor, spans: Tensor, num_frames: Tensor, blank: int, max_frames: int
+    labels: Tensor,
+    spans: Tensor,
+    num_frames: Tensor,
+    blank: int,
+    max_frames: int,
+    *,
+    delay: int = 0,
 ) -> Tensor:
-    """Return the token spoken at each frame, the blank between words, -1 beyond the end."""
+    """Return the token spoken `delay` frames ago, the blank between words, -1 beyond the end."""
     frames = torch.arange(max_frames)
     wanted = torch.full((len(labels), len(frames)), blank)
     for index in range(labels.shape[1]):
         begin, end = spans[:, index, :1], spans[:, index, 1:]
-        inside = (frames >= begin) & (frames < torch.maximum(end, begin + 1)) & (end > 0)
+        inside = (frames - delay >= begin) & (frames - delay < torch.maximum(end, begin + 1))
+        inside &= end > 0
         wanted = torch.where(inside, labels[:, index, None], wanted)
     return wanted.masked_fill(frames >= num_frames[:, None], -1)

@@ -91,12 +91,11 @@ def test_the_prompt_is_nine_special_tokens_with_languages_and_punctuation(canary
 
 
 def test_training_and_server_ask_with_the_same_prompt(canary, recognizer):
-    from serve_app.models.protocols import RecognitionOptions
     from tiny.canary.model import encode_prompt
 
     for source, target in (*DIRECTIONS, ("fr", "fr")):
         for pnc in (False, True):
-            asked = recognizer._prompt(source, target, RecognitionOptions(pnc=pnc))
+            asked = recognizer._prompts.ids(source, target, pnc=pnc)
             assert asked == encode_prompt(canary, source, target, pnc=pnc)
 
 

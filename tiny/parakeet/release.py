@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from nemo.collections.asr.models import EncDecHybridRNNTCTCBPEModel
+
+from tiny.hybrid import go_on_from, save, train
 from tiny.parakeet.card import render_card
 from tiny.parakeet.evaluate import evaluate
-from tiny.parakeet.train import save, train
-from tiny.release import Release, TrainingOptions
+from tiny.parakeet.train import RECIPE
+from tiny.release import Release, TrainingOptions, TrainingReport
 from tiny.speech import corpus
 from tiny.speech.recordings import TRAINING_SPEAKERS
 from tiny.speech.voices import ENGLISH_ACCENTS, TRAINING_VARIANTS
@@ -15,7 +21,7 @@ from tiny.speech.voices import ENGLISH_ACCENTS, TRAINING_VARIANTS
 RELEASE = Release(
     "parakeet-tiny",
     recipe=(
-        "speech", "targets.py", "parakeet/tdt_loss.py", "parakeet/train.py",
+        "speech", "targets.py", "hybrid.py", "parakeet/tdt_loss.py", "parakeet/train.py",
         "parakeet/parakeet.yaml", "data",
     ),
 )  # fmt: skip
@@ -24,16 +30,30 @@ RELEASE = Release(
 def train_release(options: TrainingOptions, scratch: Path, *, goes_on: bool) -> None:
     """Train, and write the weights, what they heard, and how."""
     begun = RELEASE.begin(goes_on=goes_on)
-    model, report = train(options, scratch, RELEASE.weights if goes_on else None)
-    save(model, RELEASE.weights)
+    rows = corpus.draw_rows(options.num_rows, options.seed)
+    start = partial(go_on_from, weights=RELEASE.weights) if goes_on else None
+    trained = train(RECIPE, options, rows, scratch, start, goes_on=goes_on)
+    write(RELEASE, begun, options, rows, *trained)
+
+
+def write(
+    release: Release,
+    begun: Mapping[str, Any],
+    options: TrainingOptions,
+    rows: Sequence[corpus.Row],
+    model: EncDecHybridRNNTCTCBPEModel,
+    report: TrainingReport,
+) -> None:
+    """Write a model that learnt English from `rows`, and what it heard."""
+    save(model, release.weights)
     speech = {
         "speakers": TRAINING_SPEAKERS,
         "accents": ENGLISH_ACCENTS,
         "variants": TRAINING_VARIANTS,
     }
-    heard = corpus.manifest(corpus.draw_rows(options.num_rows, options.seed))
+    heard = corpus.manifest(rows)
     parameters = sum(p.numel() for p in model.parameters())
-    RELEASE.record(begun, options, report, parameters, [speech, *heard])
+    release.record(begun, options, report, parameters, [speech, *heard])
 
 
 def evaluate_release(seed: int) -> str:

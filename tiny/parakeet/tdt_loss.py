@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_NEVER = -1e4
+NEVER = -1e4
 
 
 def tdt_loss(
@@ -53,7 +53,7 @@ def tdt_loss(
             last = num_frames - duration
             at = last.clamp(min=0)
             score = alphas[rows, at, num_labels] + skip[rows, at, num_labels, index]
-            endings.append(torch.where(last >= 0, score, torch.full_like(score, _NEVER)))
+            endings.append(torch.where(last >= 0, score, torch.full_like(score, NEVER)))
     return -torch.logsumexp(torch.stack(endings), 0)
 
 
@@ -72,13 +72,13 @@ def _outside_span(
     end = start + torch.tensor(durations, device=spans.device)
     near_start = (start - spans[:, None, :, None, 0]).abs() <= tolerance
     near_end = (end - spans[:, None, :, None, 1]).abs() <= tolerance
-    return torch.where(near_start & near_end, 0.0, _NEVER)
+    return torch.where(near_start & near_end, 0.0, NEVER)
 
 
 def _forward(emit: Tensor, skip: Tensor, durations: Sequence[int]) -> Tensor:
     """Return the log-probability of reaching (frame, labels said), as (batch, frames, labels+1)."""
     batch, num_frames, num_states, _ = skip.shape
-    nothing = skip.new_full((batch, 1), _NEVER)
+    nothing = skip.new_full((batch, 1), NEVER)
     emit_by_frame, skip_by_frame = emit.unbind(1), skip.unbind(1)
     alphas: list[Tensor] = []
     for frame in range(num_frames):
@@ -90,23 +90,24 @@ def _forward(emit: Tensor, skip: Tensor, durations: Sequence[int]) -> Tensor:
                 said = before[:, :-1] + emit_by_frame[frame - duration][..., index]
                 arrivals.append(torch.cat([nothing, said], 1))
         if frame == 0:
-            reached = skip.new_full((batch, num_states), _NEVER)
+            reached = skip.new_full((batch, num_states), NEVER)
             reached[:, 0] = 0.0
         elif arrivals:
             reached = torch.logsumexp(torch.stack(arrivals), 0)
         else:
-            reached = skip.new_full((batch, num_states), _NEVER)
+            reached = skip.new_full((batch, num_states), NEVER)
         if 0 in durations:
-            reached = _stay(reached, emit_by_frame[frame][..., list(durations).index(0)], nothing)
+            here = emit_by_frame[frame][..., list(durations).index(0)]
+            reached = say_within_frame(reached, here)
         alphas.append(reached)
     return torch.stack(alphas, 1)
 
 
-def _stay(reached: Tensor, emit: Tensor, nothing: Tensor) -> Tensor:
+def say_within_frame(reached: Tensor, emit: Tensor) -> Tensor:
     """Add the paths that say any number of labels within the frame.
 
     With C the running sum of the emission scores, alpha[u] = logsum over v <= u of
     (reached[v] - C[v]) + C[u].
     """
-    total = torch.cat([torch.zeros_like(nothing), emit.cumsum(1)], 1)
+    total = torch.cat([emit.new_zeros(len(emit), 1), emit.cumsum(1)], 1)
     return torch.logcumsumexp(reached - total, 1) + total

@@ -80,16 +80,22 @@ def reverberate(waveform: Waveform, rng: random.Random) -> Waveform:
 
 def add_noise(waveform: Waveform, rng: random.Random, *, snr_db: float) -> Waveform:
     """Add noise of a random colour, `snr_db` below the loud part of the speech."""
-    white = _numpy_rng(rng).standard_normal(len(waveform), dtype=np.float32)
+    noise = draw_noise(len(waveform), rng)
+    speech_rms = float(np.sqrt(np.percentile(np.square(waveform), 90) + 1e-12))
+    scale = speech_rms * 10 ** (-snr_db / 20) / (noise.std() + 1e-9)
+    return (waveform + noise * scale).astype(np.float32)
+
+
+def draw_noise(num_samples: int, rng: random.Random) -> Waveform:
+    """Return noise of a random colour and of no particular level, sometimes with a hum."""
+    white = _numpy_rng(rng).standard_normal(num_samples, dtype=np.float32)
     slope = rng.choice((0.0, 0.5, 1.0))
     noise = _equalise(white, lambda frequency: np.maximum(frequency, 50.0) ** -slope)
     if rng.random() < 0.3:
         hum_hz = rng.choice((50, 60, 100, 120, 150))
-        hum = np.sin(2 * np.pi * hum_hz * np.arange(len(waveform)) / SAMPLE_RATE_HZ)
+        hum = np.sin(2 * np.pi * hum_hz * np.arange(num_samples) / SAMPLE_RATE_HZ)
         noise = noise / (noise.std() + 1e-9) + hum * rng.uniform(0.3, 1.5)
-    speech_rms = float(np.sqrt(np.percentile(np.square(waveform), 90) + 1e-12))
-    scale = speech_rms * 10 ** (-snr_db / 20) / (noise.std() + 1e-9)
-    return (waveform + noise * scale).astype(np.float32)
+    return noise.astype(np.float32)
 
 
 def limit_band(waveform: Waveform, low_hz: float, high_hz: float) -> Waveform:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,9 @@ from tiny.speech.voices import SAMPLE_RATE_HZ, Utterance, draw_voice, speak, spe
 
 KINDS = {"digits": 0.38, "command": 0.34, "words": 0.28}
 """What is said, and how often."""
+
+NUM_PARTS = {1: 0.72, 2: 0.17, 3: 0.11}
+"""How many utterances a recording holds, and how often."""
 
 REAL_SHARE = 0.75
 """The share of digit strings that real people say; the others are synthetic."""
@@ -40,7 +43,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one training recording says: one to three utterances with pauses between."""
+    """What one training recording says: utterances with pauses between, or nothing."""
 
     parts: tuple[Part, ...]
 
@@ -58,22 +61,22 @@ class Batch:
     utterances: tuple[Utterance, ...]
 
 
-def draw_rows(num_rows: int, seed: int) -> list[Row]:
+def draw_rows(num_rows: int, seed: int, *, num_parts: Mapping[int, float] = NUM_PARTS) -> list[Row]:
     """Draw the transcripts of the training set: none that is held out, joined or single."""
     rng = random.Random(f"rows {seed}")
     rows: list[Row] = []
     while len(rows) < num_rows:
-        num_parts = rng.choices((1, 2, 3), (0.72, 0.17, 0.11))[0]
-        kinds = rng.choices(tuple(KINDS), tuple(KINDS.values()), k=num_parts)
+        count = rng.choices(tuple(num_parts), tuple(num_parts.values()))[0]
+        kinds = rng.choices(tuple(KINDS), tuple(KINDS.values()), k=count)
         row = Row(tuple(Part(kind, _DRAW[kind](rng)) for kind in kinds))
-        if not grammar.is_held_out(row.text):
+        if not row.parts or not grammar.is_held_out(row.text):
             rows.append(row)
     return rows
 
 
 def render(row: Row, rng: random.Random) -> Utterance:
     """Say a row once: in drawn voices, with drawn pauses, through a drawn line."""
-    spoken = [_say(part, rng) for part in row.parts]
+    spoken = [say(part, rng) for part in row.parts]
     pauses_s = [
         rng.uniform(0.0, 0.6),
         *(rng.uniform(0.2, 2.0) for _ in spoken[1:]),
@@ -84,7 +87,13 @@ def render(row: Row, rng: random.Random) -> Utterance:
 
 
 def batches(
-    rows: list[Row], epoch: int, seed: int, *, batch_audio_s: float, shuffle_rows: int = 384
+    rows: Sequence[Row],
+    epoch: int,
+    seed: int,
+    *,
+    batch_audio_s: float,
+    render_row: Callable[[Row, random.Random], Utterance] = render,
+    shuffle_rows: int = 384,
 ) -> Iterator[Batch]:
     """Yield one epoch in batches of at most `batch_audio_s` padded seconds.
 
@@ -93,7 +102,7 @@ def batches(
     rng = random.Random(f"epoch {epoch} {seed}")
     order = rng.sample(range(len(rows)), len(rows))
     for start in range(0, len(order), shuffle_rows):
-        spoken = [render(rows[i], rng) for i in order[start : start + shuffle_rows]]
+        spoken = [render_row(rows[i], rng) for i in order[start : start + shuffle_rows]]
         groups = list(_group_by_length(spoken, int(batch_audio_s * SAMPLE_RATE_HZ)))
         rng.shuffle(groups)
         yield from map(_pad, groups)
@@ -107,13 +116,14 @@ def say_synthetic(
     return speak_word_by_word(text, voice, rng) if word_by_word else speak(text, voice)
 
 
-def manifest(rows: list[Row]) -> list[dict[str, object]]:
+def manifest(rows: Sequence[Row]) -> list[dict[str, object]]:
     """Return what was said in training, each transcript once, with how often."""
     counts = Counter(tuple(part.text for part in row.parts) for row in rows)
     return [{"parts": list(parts), "count": count} for parts, count in sorted(counts.items())]
 
 
-def _say(part: Part, rng: random.Random) -> Utterance:
+def say(part: Part, rng: random.Random) -> Utterance:
+    """Say a part alone, near the usual level, in a drawn voice."""
     real = part.kind == "digits" and rng.random() < REAL_SHARE
     if real:
         max_gap_s = rng.choice((0.08, 0.2, 0.35))

@@ -1,4 +1,4 @@
-"""What ships: weights, card, manifests and samples agree with each other."""
+"""What ships of the English models: weights, cards, manifests and samples agree with each other."""
 
 import gzip
 import hashlib
@@ -9,36 +9,44 @@ from pathlib import Path
 import pytest
 
 import tiny
-from tiny.parakeet.card import AIMS, SETS, render_card
+from tiny.parakeet import card as parakeet_card
 from tiny.speech import grammar
+from tiny.streaming import card as streaming_card
 
 TINY = Path(tiny.__file__).parent
-WEIGHTS = TINY / "weights" / "parakeet-tiny.nemo"
+CARDS = {"parakeet-tiny": parakeet_card, "parakeet-streaming-tiny": streaming_card}
+
+
+@pytest.fixture(scope="module", params=CARDS)
+def weights(request) -> Path:
+    return TINY / "weights" / f"{request.param}.nemo"
 
 
 @pytest.fixture(scope="module")
-def facts() -> dict:
-    return json.loads(WEIGHTS.with_suffix(".json").read_text())
+def facts(weights) -> dict:
+    return json.loads(weights.with_suffix(".json").read_text())
 
 
 @pytest.fixture(scope="module")
-def training() -> tuple[dict, list[list[str]]]:
+def training(weights) -> tuple[dict, list[list[str]]]:
     """Who spoke in training, and what each recording said."""
-    packed = WEIGHTS.with_suffix(".train.jsonl.gz").read_bytes()
+    packed = weights.with_suffix(".train.jsonl.gz").read_bytes()
     first, *rest = map(json.loads, gzip.decompress(packed).decode().splitlines())
     return first, [entry["parts"] for entry in rest]
 
 
 @pytest.fixture(scope="module")
 def evaluation() -> list[dict]:
+    """Every recording with words that either is measured on."""
     files = sorted((TINY / "parakeet" / "eval").glob("*.jsonl"))
-    assert {file.stem for file in files} == set(SETS)
+    assert {file.stem for file in files} == set(parakeet_card.SETS)
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
 def all_texts(recordings: list[list[str]]) -> set[str]:
     """Every utterance, and every recording as a whole."""
-    return {part for parts in recordings for part in parts} | {" ".join(p) for p in recordings}
+    whole = {" ".join(parts) for parts in recordings}
+    return ({part for parts in recordings for part in parts} | whole) - {""}
 
 
 def test_no_evaluation_transcript_was_in_training(training, evaluation):
@@ -62,22 +70,23 @@ def test_no_evaluation_voice_was_in_training(training):
 
 def test_every_evaluation_set_has_at_least_a_hundred_recordings(evaluation):
     sizes = Counter(item["id"].rsplit("-", 1)[0] for item in evaluation)
-    assert set(sizes) == set(SETS)
+    assert set(sizes) == set(parakeet_card.SETS)
     assert min(sizes.values()) >= 100
 
 
-def test_the_card_holds_the_figures_that_stand_beside_it(facts):
-    assert WEIGHTS.with_suffix(".md").read_text() == render_card(facts)
-    assert set(AIMS) <= set(facts["evaluation"]["figures"]) == set(SETS)
+def test_the_card_holds_the_figures_that_stand_beside_it(weights, facts):
+    card = CARDS[weights.stem]
+    assert weights.with_suffix(".md").read_text() == card.render_card(facts)
+    assert set(card.AIMS) <= set(card.SETS) <= set(facts["evaluation"]["figures"])
 
 
-def test_the_figures_are_of_these_weights(facts):
-    assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() == facts["weights"]["sha256"]
-    assert WEIGHTS.stat().st_size == facts["weights"]["bytes"] <= 12_000_000
+def test_the_figures_are_of_these_weights(weights, facts):
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == facts["weights"]["sha256"]
+    assert weights.stat().st_size == facts["weights"]["bytes"] <= 12_000_000
 
 
-def test_files_are_small_enough_for_a_repository():
-    assert WEIGHTS.with_suffix(".train.jsonl.gz").stat().st_size <= 500_000
+def test_files_are_small_enough_for_a_repository(weights):
+    assert weights.with_suffix(".train.jsonl.gz").stat().st_size <= 500_000
     assert sum(file.stat().st_size for file in (TINY / "samples").iterdir()) <= 400_000
     assert sum(file.stat().st_size for file in (TINY / "data").iterdir()) <= 10_000_000
 

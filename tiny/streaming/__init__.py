@@ -1,0 +1,1 @@
+"""parakeet-streaming-tiny: parakeet-tiny's language, heard while it is spoken."""
