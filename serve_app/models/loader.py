@@ -19,7 +19,14 @@ from serve_app.catalogue import is_non_commercial
 from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
 from serve_app.models.inspection import UnsafeCheckpointError, inspect_checkpoint
-from serve_app.models.protocols import RecognitionOptions, RecognitionRequest, Recognizer
+from serve_app.models.protocols import (
+    RecognitionOptions,
+    RecognitionRequest,
+    Recognizer,
+    StreamFrame,
+    StreamingRecognizer,
+    StreamOptions,
+)
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """Relative checkpoint paths start here."""
@@ -54,6 +61,46 @@ def load_recognizer(config: ModelConfig) -> Recognizer:
     recognizer = kind(restore(config), config)
     warm_up(recognizer, (1.0, config.max_chunk_s))
     return recognizer
+
+
+def load_streaming_recognizer(config: ModelConfig) -> StreamingRecognizer:
+    """Load the model of live streams that `config` names, and warm it up.
+
+    Raises:
+        ConfigError: as `load_recognizer`; or the checkpoint bears not the streaming that is
+            configured.
+    """
+    for line in licence_lines([config]):
+        logger.warning(line)
+    recognizer = _streaming_recognizer(config)
+    # A decoder's CUDA graph is recorded anew for each larger batch: begin with the largest
+    full = 1 if recognizer.info.device in ("cpu", "simulated") else recognizer.num_slots
+    warm_up_streams(recognizer, num_streams=full)
+    return recognizer
+
+
+def _streaming_recognizer(config: ModelConfig) -> StreamingRecognizer:
+    if config.streaming is None:
+        raise ConfigError(f"models.{config.name}.streaming", "the model takes recordings only")
+    if config.kind == "simulated":
+        from serve_app.models.streaming.simulated import SimulatedStreamingRecognizer
+
+        return SimulatedStreamingRecognizer(config)
+    require_safe_surroundings(os.environ)
+    from serve_app.models.offline.checkpoint import restore
+
+    model = restore(config)
+    if config.streaming.method == "cache_aware":
+        from serve_app.models.streaming.cache_aware import CacheAwareRecognizer
+
+        return CacheAwareRecognizer(model, config)
+    if config.streaming.method == "buffered":
+        from serve_app.models.streaming.buffered import BufferedRecognizer
+
+        return BufferedRecognizer(model, config)
+    from serve_app.models.streaming.canary import CanaryStreamingRecognizer
+
+    return CanaryStreamingRecognizer(model, config)
 
 
 def licence_lines(models: Iterable[ModelConfig]) -> Iterator[str]:
@@ -126,6 +173,18 @@ def _verify_sha256(path: Path, config: ModelConfig) -> None:
             f"models.{config.name}.sha256",
             f"{path} has {found}, not the configured {config.sha256}",
         )
+
+
+def warm_up_streams(recognizer: StreamingRecognizer, *, num_streams: int) -> None:
+    """Run noise through the first slots: a segment of three steps, the last a short one."""
+    noise = np.random.default_rng(0).integers(-1000, 1000, recognizer.step_samples, dtype=np.int16)
+    slots = range(num_streams)
+    for slot in slots:
+        recognizer.occupy(slot, StreamOptions())
+    for pcm, is_last in ((noise, False), (noise, False), (noise[: len(noise) // 2], True)):
+        recognizer.step([StreamFrame(slot, pcm.tobytes(), is_last) for slot in slots])
+    for slot in slots:
+        recognizer.release(slot)
 
 
 def warm_up(recognizer: Recognizer, durations_s: Sequence[float]) -> None:

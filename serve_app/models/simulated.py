@@ -18,7 +18,7 @@ from serve_app.models.protocols import ModelInfo, RecognitionRequest
 from serve_app.transcript.types import Hypothesis, Word
 
 _VOCABULARY = ("ash", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple")
-_WORD_SAMPLES = 8_000
+WORD_SAMPLES = 8_000
 
 
 class SimulatedRecognizer:
@@ -48,7 +48,7 @@ class SimulatedRecognizer:
         options = request.options
         spoken = options.language or self._heard(request)
         written = options.target_language or spoken
-        words = list(_words_of(request.chunk.samples(), "" if written == spoken else written))
+        words = list(words_in(request.chunk.samples(), "" if written == spoken else written))
         if self._config.chooses_pnc and options.pnc and words:
             words[0] = replace(words[0], text=words[0].text.capitalize())
             words[-1] = replace(words[-1], text=f"{words[-1].text}.")
@@ -66,9 +66,10 @@ class SimulatedRecognizer:
         return possible[zlib.crc32(request.chunk.pcm) % len(possible)]
 
 
-def _words_of(samples: Pcm, language: str) -> Iterator[Word]:
-    for index in range(0, len(samples), _WORD_SAMPLES):
-        piece = samples[index : index + _WORD_SAMPLES]
+def words_in(samples: Pcm, language: str) -> Iterator[Word]:
+    """One word for each half second that is not silent; `language` makes them others."""
+    for index in range(0, len(samples), WORD_SAMPLES):
+        piece = samples[index : index + WORD_SAMPLES]
         if np.any(piece):
             place = zlib.crc32(piece.tobytes(), zlib.crc32(language.encode()))
             text = _VOCABULARY[place % len(_VOCABULARY)]

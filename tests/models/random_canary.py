@@ -182,7 +182,7 @@ def build_aligner(folder: Path) -> Any:
     torch.manual_seed(12)
     config = {
         "sample_rate": 16000, "log_prediction": False, "ctc_reduction": "mean_batch",
-        "skip_nan_grad": False, "tokenizer": _tokenizer(folder / "aligner"),
+        "skip_nan_grad": False, "tokenizer": tokenizer(folder / "aligner"),
         "preprocessor": PREPROCESSOR,
         # More frames than letters: what is longer than its audio cannot be aligned.
         "encoder": {**encoder(WIDTH, 1), "subsampling_factor": 4},
@@ -200,11 +200,11 @@ def _tokenizers(folder: Path, prompt_format: str) -> dict[str, dict[str, str]]:
     special.mkdir(parents=True)
     tokens = [*_SPECIAL, *(_OF_CANARY_1 if prompt_format == "canary" else ())]
     CanaryTokenizer.build_special_tokenizer(tokens, special)
-    spoken = {language: _tokenizer(folder / language) for language in LANGUAGES}
+    spoken = {language: tokenizer(folder / language) for language in LANGUAGES}
     return {"spl_tokens": {"dir": str(special), "type": "bpe"}, **spoken}
 
 
-def _tokenizer(folder: Path) -> dict[str, str]:
+def tokenizer(folder: Path) -> dict[str, str]:
     """One piece for each letter, and one for each letter at a word's start."""
     folder.mkdir(parents=True)
     text = folder / "letters.txt"

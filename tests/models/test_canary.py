@@ -103,7 +103,7 @@ def test_the_first_canaries_are_asked_in_their_own_format(tmp_path: Path) -> Non
     weights = random_canary.build(tmp_path, prompt_format="canary")
     random_canary.enliven(weights)
     model = CanaryRecognizer(weights, config(min_language_probability=0.0))
-    asked = model._prompt("de", "en", RecognitionOptions(pnc=False))
+    asked = model._prompts.ids("de", "en", pnc=False)
     assert weights.tokenizer.ids_to_tokens(asked) == [
         "<|startoftranscript|>", "<|de|>", "<|translate|>", "<|en|>", "<|nopnc|>",
     ]  # fmt: skip

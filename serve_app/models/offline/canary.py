@@ -21,7 +21,8 @@ from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
 from serve_app.models.offline.recognizer import NemoRecognizer
 from serve_app.models.offline.repetition import without_loops
-from serve_app.models.protocols import RecognitionOptions, RecognitionRequest
+from serve_app.models.prompts import Prompts
+from serve_app.models.protocols import RecognitionRequest
 from serve_app.transcript.types import Hypothesis, Word
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class CanaryRecognizer(NemoRecognizer):
         model.eval()
         self.info = replace(self.info, word_times=self._aligner is not None)
         self._languages = config.languages
-        self._prefix, self._language_ids = self._identification_prompt(config)
+        self._prompts = Prompts(model, config)
 
     def _hypotheses(
         self,
@@ -68,7 +69,7 @@ class CanaryRecognizer(NemoRecognizer):
         )
         languages = self._languages_of(requests, states, mask)
         targets = [
-            self._target_of(language, request.options)
+            self._prompts.target_of(language, request.options.target_language)
             for request, language in zip(requests, languages, strict=True)
         ]
         texts = self._decode(requests, languages, targets, states, mask)
@@ -89,7 +90,7 @@ class CanaryRecognizer(NemoRecognizer):
         mask: torch.Tensor,
     ) -> list[str]:
         prompts = [
-            self._prompt(language, target, request.options)
+            self._prompts.ids(language, target, pnc=request.options.pnc)
             for request, language, target in zip(requests, languages, targets, strict=True)
         ]
         prompt_ids = torch.tensor(prompts, device=self._device)
@@ -129,43 +130,6 @@ class CanaryRecognizer(NemoRecognizer):
         said = ids[: max(0, longest - prompt_length)]
         return str(self._model.decoding.decode_ids_to_str(said)).strip()
 
-    def _prompt(self, language: str, target: str, options: RecognitionOptions) -> list[int]:
-        """The checkpoint's own formatter makes the tokens; slots that it lacks are left out."""
-        slots = {
-            "decodercontext": "",
-            "emotion": "<|emo:undefined|>",
-            "source_lang": language,
-            "target_lang": target,
-            "task": "transcribe" if language == target else "translate",
-            "pnc": "yes" if options.pnc else "no",
-            "itn": "no",
-            "timestamp": "no",
-            "diarize": "no",
-            "prompt_language": "spl_tokens",
-        }
-        formatter = self._model.prompt
-        wanted = {*formatter.get_slots("user"), "prompt_language"}
-        turn = {"role": "user", "slots": {k: v for k, v in slots.items() if k in wanted}}
-        ids: list[int] = formatter.encode_dialog([turn])["context_ids"].tolist()
-        return ids
-
-    def _identification_prompt(self, config: ModelConfig) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the prompt says before it names the language, and the tokens that may come next."""
-        options = RecognitionOptions()
-        try:
-            prompts = [self._prompt(code, code, options) for code in config.languages]
-        except (KeyError, ValueError) as error:
-            raise ConfigError(
-                f"models.{config.name}.languages", f"the checkpoint lacks one of them: {error}"
-            ) from error
-        other = self._prompt(config.languages[0], config.languages[-1], options)
-        place = next(
-            (i for i, ids in enumerate(zip(*prompts, strict=True)) if len(set(ids)) > 1),
-            len(other),
-        )
-        language_ids = [prompt[place] for prompt in prompts] if len(prompts) > 1 else []
-        return torch.tensor(prompts[0][:place]), torch.tensor(language_ids)
-
     def _languages_of(
         self, requests: Sequence[RecognitionRequest], states: torch.Tensor, mask: torch.Tensor
     ) -> list[str]:
@@ -173,36 +137,11 @@ class CanaryRecognizer(NemoRecognizer):
         named = [request.options.language for request in requests]
         if all(named) or len(self._languages) == 1:
             return [language or self._languages[0] for language in named]
-        prefix = self._prefix.to(self._device).expand(len(named), -1)
-        log_probs = self._model.log_softmax(
-            hidden_states=self._model.transf_decoder(
-                input_ids=prefix,
-                decoder_mask=torch.ones_like(prefix),
-                encoder_embeddings=states,
-                encoder_mask=mask,
-            )
-        )[:, -1, self._language_ids.to(self._device)]
+        heard = self._prompts.language_probabilities(states, mask)
         return [
-            language or self._heard(row.tolist(), request.options.target_language)
-            for language, row, request in zip(
-                named, log_probs.float().softmax(dim=-1), requests, strict=True
-            )
+            language or self._prompts.language_of(row, request.options.target_language)
+            for language, row, request in zip(named, heard, requests, strict=True)
         ]
-
-    def _heard(self, probabilities: Sequence[float], target: str | None) -> str:
-        """The likeliest language, where it is sure; else the likeliest that can become `target`."""
-        scores = dict(zip(self._languages, probabilities, strict=True))
-        best = max(scores, key=scores.__getitem__)
-        if scores[best] >= self._config.min_language_probability:
-            return best
-        possible = self._languages if target is None else self._config.sources_of(target)
-        fallback = self._config.fallback_language or self._languages[0]
-        return fallback if fallback in possible else max(possible, key=scores.__getitem__)
-
-    def _target_of(self, language: str, options: RecognitionOptions) -> str:
-        """What the text is written in: the speech's own language where it cannot be translated."""
-        target = options.target_language or language
-        return target if language in self._config.sources_of(target) else language
 
     def _words(
         self,

@@ -39,7 +39,7 @@ class NemoRecognizer(ABC):
             name=config.name,
             kind=config.kind,
             languages=config.languages,
-            device=_name_of(self._device),
+            device=device_name(self._device),
         )
 
     def prepare(self, requests: Sequence[RecognitionRequest]) -> object:
@@ -79,5 +79,5 @@ class NemoRecognizer(ABC):
         """One hypothesis per row of `signal`, float32 `(num_rows, longest)` within [-1, 1]."""
 
 
-def _name_of(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -1,0 +1,1 @@
+"""Models that hear live streams, frame by frame, each stream in a slot."""

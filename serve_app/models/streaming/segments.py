@@ -1,0 +1,178 @@
+"""Frames of slots in, texts of segments out: what all streaming models share. No torch.
+
+A kind of model says how one fused step of many segments goes. When a segment ends is decided here,
+by the frames alone, so that the same frames end it at the same place again.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
+from serve_app.config import ModelConfig, StreamingConfig
+from serve_app.models.protocols import ModelInfo, StreamFrame, StreamOptions, StreamText
+from serve_app.transcript.types import Word
+
+_NOTHING: Pcm = np.zeros(0, dtype=np.int16)
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """The unit of a model's state; each kind adds what it keeps."""
+
+    slot: int
+    options: StreamOptions
+    num_samples: int = 0
+    """Heard so far, `arrived` included."""
+    arrived: Pcm = field(default_factory=lambda: _NOTHING)
+    """What the step adds."""
+    ended: Literal["asked", "blank", "length"] | None = None
+
+    @property
+    def duration_s(self) -> float:
+        return self.num_samples / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a segment says so far."""
+
+    confirmed: str
+    tentative: str = ""
+    """With its own leading space: the text is `confirmed + tentative`."""
+    words: tuple[Word, ...] | None = None
+    """Of a segment that has ended."""
+    language: str | None = None
+    spoken_language: str | None = None
+
+
+S = TypeVar("S", bound=Segment)
+
+
+class SegmentRecognizer(ABC, Generic[S]):
+    """A `StreamingRecognizer` without its model. When a step raises, what is in its slots is lost:
+    release them."""
+
+    def __init__(self, config: ModelConfig, info: ModelInfo, *, step_samples: int) -> None:
+        self.info = info
+        self.step_samples = step_samples
+        settings = streaming_of(config)
+        self.num_slots = settings.num_slots
+        most_samples = int(settings.max_segment_s * SAMPLE_RATE_HZ)
+        self._max_samples = max(most_samples // step_samples, 1) * step_samples
+        self._segments: list[S | None] = [None] * self.num_slots
+
+    def occupy(self, slot: int, options: StreamOptions) -> None:
+        if self._segments[slot] is not None:
+            raise ValueError(f"slot {slot} is occupied")
+        self._segments[slot] = self._begin(slot, options)
+
+    def release(self, slot: int) -> None:
+        self._segment(slot)
+        self._segments[slot] = None
+        self._forget(slot)
+
+    def step(self, frames: Sequence[StreamFrame]) -> list[StreamText]:
+        if len({frame.slot for frame in frames}) < len(frames):
+            raise ValueError("two frames of one slot are two steps")
+        segments = [self._hear(frame) for frame in frames]
+        if segments:
+            self._advance(segments)
+        paused = [each for each in segments if each.ended is None and self._is_over(each)]
+        for segment in paused:
+            segment.ended, segment.arrived = "blank", _NOTHING
+        if paused:
+            self._finish(paused)
+        return [self._text(segment) for segment in segments]
+
+    def _segment(self, slot: int) -> S:
+        segment = self._segments[slot]
+        if segment is None:
+            raise ValueError(f"slot {slot} is free")
+        return segment
+
+    def _hear(self, frame: StreamFrame) -> S:
+        segment = self._segment(frame.slot)
+        segment.arrived = np.frombuffer(frame.pcm, dtype="<i2")
+        num_arrived = len(segment.arrived)
+        is_whole = num_arrived == self.step_samples
+        if not is_whole and (num_arrived > self.step_samples or not frame.is_last):
+            raise ValueError(f"a frame of {num_arrived} samples; a step takes {self.step_samples}")
+        segment.num_samples += num_arrived
+        if frame.is_last:
+            segment.ended = "asked"
+        elif segment.num_samples >= self._max_samples:
+            segment.ended = "length"
+        return segment
+
+    def _is_over(self, segment: S) -> bool:
+        """Whether the decoder has found words, and then none for as long as was asked."""
+        if segment.options.blank_s is None:
+            return False
+        quiet_s = self._quiet_s(segment)
+        return quiet_s is not None and quiet_s >= segment.options.blank_s
+
+    def _text(self, segment: S) -> StreamText:
+        said = self._said(segment)
+        if segment.ended is not None:
+            self._forget(segment.slot)
+            self._segments[segment.slot] = self._begin(segment.slot, segment.options)
+        else:
+            said = replace(said, words=None)
+        return StreamText(
+            confirmed=said.confirmed,
+            tentative=said.tentative,
+            words=said.words,
+            ended=segment.ended,
+            num_samples=segment.num_samples,
+            language=said.language,
+            spoken_language=said.spoken_language,
+        )
+
+    @abstractmethod
+    def _begin(self, slot: int, options: StreamOptions) -> S:
+        """A new segment."""
+
+    @abstractmethod
+    def _advance(self, segments: Sequence[S]) -> None:
+        """One fused step: hear what has arrived in each; to the very end in those that `ended`."""
+
+    def _finish(self, segments: Sequence[S]) -> None:
+        """Hear those to their end whose decoder was found to be quiet behind the step."""
+
+    @abstractmethod
+    def _said(self, segment: S) -> Said:
+        """All of it as confirmed, with its words, where it has ended."""
+
+    @abstractmethod
+    def _quiet_s(self, segment: S) -> float | None:
+        """Seconds without a new word up to where the decoder is; None before the first."""
+
+    def _forget(self, slot: int) -> None:
+        """Let go of what the model keeps for the slot elsewhere than in its segment."""
+
+
+def streaming_of(config: ModelConfig) -> StreamingConfig:
+    if config.streaming is None:
+        raise ValueError(f"{config.name} takes recordings, no streams")
+    return config.streaming
+
+
+def said_of(words: Sequence[Word], *, num_certain: int, language: str | None) -> Said:
+    """The text of `words`, of which the first `num_certain` stay as they are."""
+    confirmed, tentative = joined([word.text for word in words], num_certain)
+    return Said(confirmed, tentative, tuple(words), language=language, spoken_language=language)
+
+
+def joined(words: Sequence[str], num_certain: int) -> tuple[str, str]:
+    """What is confirmed and what is tentative, with the space between them."""
+    confirmed, rest = " ".join(words[:num_certain]), " ".join(words[num_certain:])
+    return confirmed, f" {rest}" if confirmed and rest else rest
+
+
+def num_certain(words: Sequence[Word], segment: Segment) -> int:
+    """All, where the segment has ended; else all but the last, which may still grow by a piece."""
+    return len(words) if segment.ended is not None else max(len(words) - 1, 0)
