@@ -48,6 +48,7 @@ def test_a_merge_key_takes_in_what_it_names_and_is_overridden(tmp_path: Path) ->
     models = serve_config.server_config(serve_config.load(path)).models
     assert [(model.name, model.aliases) for model in models] == [
         ("simulated", ("parakeet",)),
+        ("simulated-live", ()),
         ("second", ("two",)),
         ("third", ("three",)),
     ]

@@ -226,11 +226,43 @@ def with_ledger(**options: Any) -> dict[str, Any]:
 
 
 def test_the_ledger_is_one_or_it_would_not_count() -> None:
-    place = f"{APPLICATION}.deployments.3"
+    place = f"{APPLICATION}.deployments.{len(SIMULATED['applications'][0]['deployments'])}"
     assert not list(serve_config.check(with_ledger(ray_actor_options={"num_cpus": 0.1})))
     for options in ({"num_replicas": 2}, {"autoscaling_config": {"max_replicas": 2}}):
         (problem,) = serve_config.check(with_ledger(**options))
         assert problem.place == f"{place}.{next(iter(options))}"
+
+
+LIVE = f"{APPLICATION}.deployments.3"
+ROUTER = "ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("user_config", {"batch": {}}, "no live settings"),
+        ("request_router_config", {"request_router_class": ROUTER}, "leave it out"),
+        ("max_ongoing_requests", 1, "2 calls of each ingress"),
+        ("graceful_shutdown_timeout_s", 20, "max_segment_s, 30"),
+        ("autoscaling_config", {"max_replicas": 2}, "counts calls, not streams"),
+    ],
+)
+def test_a_streaming_model_has_only_options_that_keep_its_streams(
+    option: str, value: Any, said: str
+) -> None:
+    assert SIMULATED["applications"][0]["deployments"][3]["name"] == "simulated-live"
+    (problem,) = serve_config.check(changed(f"{LIVE}.{option}", value))
+    assert problem.place.startswith(f"{LIVE}.{option}")
+    assert said in problem.reason
+
+
+def test_streaming_models_may_be_all_that_is_served() -> None:
+    document = changed(f"{APPLICATION}.args.models", SIMULATED_LIVE)
+    del document["applications"][0]["deployments"][2]
+    assert not list(serve_config.check(document))
+
+
+SIMULATED_LIVE = SIMULATED["applications"][0]["args"]["models"][1:]
 
 
 @pytest.mark.parametrize(

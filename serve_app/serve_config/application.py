@@ -13,6 +13,7 @@ from serve_app.serve_config.auth import LEDGER, check_auth, check_ledger
 from serve_app.serve_config.environment import environment_errors
 from serve_app.serve_config.models import OWN_DEPLOYMENTS, check_models
 from serve_app.serve_config.schemas import meant, schema_errors
+from serve_app.serve_config.streams import check_stream_deployment, most_replicas
 
 IMPORT_PATH = "serve_app.app:build"
 GRPC_LIMIT = "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"
@@ -102,7 +103,10 @@ def _check_deployments(
     if config.auth.keys_file is None:
         known.remove(LEDGER)
     seen: set[str] = set()
-    for index, deployment in enumerate(application.get("deployments", [])):
+    streaming = {model.name: model.streaming for model in config.streaming_models}
+    deployments = application.get("deployments", [])
+    ingress = next((each for each in deployments if each["name"] == "Ingress"), None)
+    for index, deployment in enumerate(deployments):
         place = f"{_PLACE}.deployments.{index}"
         name = deployment["name"]
         if name not in known:
@@ -112,7 +116,14 @@ def _check_deployments(
         seen.add(name)
         if name == LEDGER:
             yield from check_ledger(deployment, place)
-        yield from _check_user_config(name, deployment.get("user_config"), f"{place}.user_config")
+        if (settings := streaming.get(name)) is not None:
+            yield from check_stream_deployment(
+                deployment, settings, place, num_ingresses=most_replicas(ingress)
+            )
+        else:
+            yield from _check_user_config(
+                name, deployment.get("user_config"), f"{place}.user_config"
+            )
         yield from _check_places(name, deployment.get("max_ongoing_requests"), config, place)
         options = deployment.get("ray_actor_options")
         if isinstance(options, Mapping):

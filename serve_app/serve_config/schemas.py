@@ -25,8 +25,9 @@ def schema_errors(value: Any, schema: type[BaseModel], place: str) -> Iterator[C
                 continue
             path = ".".join(str(part) for part in (place, *detail["loc"]) if part != "")
             yield ConfigError(path or "the file", reason_of(detail["msg"]))
-    # Some of Serve's validators trust that a value has the type that it should have.
-    except (AttributeError, TypeError, LookupError, RecursionError) as error:
+    # Some of Serve's validators trust that a value has the type that it should have, and that what
+    # it names can be imported.
+    except (AttributeError, ImportError, TypeError, LookupError, RecursionError) as error:
         yield ConfigError(place or "the file", f"Ray Serve cannot read it: {error}")
 
 

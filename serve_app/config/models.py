@@ -1,55 +1,27 @@
-"""The configuration, as one frozen tree: what stands under `args:` in a file of `configs/`.
+"""One served model: what stands in an entry of `models:`."""
 
-Inert: nothing here reads a file, an environment or a clock. Unknown keys are errors. `app.build`
-reads the tree once; below it there are only plain values.
-"""
-
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     StrictBool,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from serve_app import catalogue
+from serve_app.config.settings import Settings
+from serve_app.config.streaming import StreamingConfig
 
 Task: TypeAlias = Literal["transcribe", "translate"]
 """What is asked of a model: text in the language that is spoken, or in another."""
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
-"""As browsers send it: RFC 6454 §6.2."""
 
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        field = cls.model_fields[str(info.field_name)]
-        if isinstance(value, bool) and field.annotation in (int, float):
-            raise ValueError(f"{str(value).lower()} is no number")
-        return value
-
-
-def _origin(value: str) -> str:
-    if value != "*" and not _ORIGIN.fullmatch(value):
-        raise ValueError(f"{value!r} is no origin: `*`, or scheme://host[:port] in lower case")
-    return value
-
-
-class BatchConfig(_Settings):
+class BatchConfig(Settings):
     """How a model's queue is cut into batches; `user_config: {batch: {...}}` changes it live."""
 
     max_batch_audio_s: PositiveFloat = 480.0
@@ -60,7 +32,7 @@ class BatchConfig(_Settings):
     """Audio that may wait in front of one replica; beyond it, callers hear "at capacity"."""
 
 
-class SimulatedConfig(_Settings):
+class SimulatedConfig(Settings):
     """The cost curve of the simulated engine, which sleeps and uses no CPU.
 
     The defaults are those of a 0.6 B-parameter transducer on a large GPU.
@@ -70,6 +42,8 @@ class SimulatedConfig(_Settings):
     """Seconds that a batch takes, however little is in it."""
     per_audio_s: NonNegativeFloat = 85e-6
     """Seconds more for each padded audio second in it."""
+    per_stream_s: NonNegativeFloat = 60e-6
+    """Seconds more for each live stream in a step."""
 
 
 _OF_A_CHECKPOINT = (
@@ -82,9 +56,15 @@ _MEANINGLESS: Mapping[str, tuple[str, ...]] = {
     "simulated": (*_OF_A_CHECKPOINT, *_OF_A_CHOICE),
 }
 """What a kind of model has no use for: setting it is an error, not ignored."""
+_STREAMED: Mapping[str, tuple[str, ...]] = {
+    "parakeet": ("cache_aware", "buffered"),
+    "canary": ("alignatt", "waitk"),
+    "simulated": ("cache_aware",),
+}
+"""The streaming methods of each kind."""
 
 
-class ModelConfig(_Settings):
+class ModelConfig(Settings):
     """One served model. Its deployment carries its name, so that Serve's own options
     (`autoscaling_config`, `ray_actor_options`, `max_ongoing_requests`, `user_config`) stand
     under `deployments:` in the same file."""
@@ -132,6 +112,8 @@ class ModelConfig(_Settings):
     batch: BatchConfig = BatchConfig()
     simulated: SimulatedConfig = SimulatedConfig()
     """Of a model of kind `simulated` only."""
+    streaming: StreamingConfig | None = None
+    """Set, the model takes live streams instead of recordings."""
 
     @field_validator("languages")
     @classmethod
@@ -177,6 +159,11 @@ class ModelConfig(_Settings):
                 raise ValueError(f"`{name}` has no meaning for a model of kind {self.kind!r}")
         if self.kind != "simulated" and not self.checkpoint:
             raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
+        if self.streaming is not None and self.streaming.method not in _STREAMED[self.kind]:
+            raise ValueError(
+                f"streaming.method: a model of kind {self.kind!r} knows "
+                + ", ".join(_STREAMED[self.kind])
+            )
         for name in ("pivot_language", "fallback_language"):
             if getattr(self, name) not in {None, *self.languages}:
                 raise ValueError(f"{name} {getattr(self, name)!r} is not among its languages")
@@ -210,119 +197,3 @@ class ModelConfig(_Settings):
         return tuple((pivot or "", code) for code in others) + tuple(
             (code, pivot or "") for code in others
         )
-
-
-class LimitsConfig(_Settings):
-    """What one client may cost."""
-
-    max_upload_bytes: PositiveInt = 100 * 1024 * 1024
-    """Checked while the upload is read."""
-    max_audio_s: PositiveFloat = 4 * 3600.0
-    """Checked while the upload is decoded."""
-    request_timeout_s: PositiveFloat = 600.0
-    """From the last byte of the upload to the last byte of the answer."""
-    upload_timeout_s: PositiveFloat = 120.0
-    """For the whole upload to arrive."""
-    upload_stall_s: PositiveFloat = 15.0
-    """For the next piece of an upload to arrive."""
-    min_upload_bytes_per_s: PositiveFloat = 2048.0
-    """Of an upload, on average after its first `upload_stall_s`: as much as lean speech codecs
-    need to keep pace."""
-    max_wait_s: PositiveFloat = 60.0
-    """A request that would wait longer for its turn, as far as can be predicted, hears "at
-    capacity" at once; never more than half of `request_timeout_s` is waited."""
-    max_upload_memory_bytes: PositiveInt = 1024 * 1024 * 1024
-    """Of all uploads that one ingress replica holds, from their first byte to the last byte of
-    their answers. One upload is taken when nothing is held, whatever it weighs."""
-    max_concurrent_requests: PositiveInt = 1024
-    """Uploads and sockets in one ingress replica; one more hears "at capacity" at once."""
-    retry_after_s: PositiveFloat = 2.0
-    """What a refused client is told to wait."""
-
-
-class PreprocessorConfig(_Settings):
-    """Decoding and cutting."""
-
-    num_decoders: PositiveInt = 3
-    """Warm child processes per replica; each decodes one recording at a time. Recordings longer
-    than `max_chunks_in_flight` chunks hold theirs to the end; they leave one to the others."""
-    max_waiting: PositiveInt = 1024
-    """Recordings that may wait for a decoder of one replica."""
-    decode_timeout_s: PositiveFloat = 120.0
-    """For one decoder to give its next block of audio."""
-    decoder_memory_bytes: PositiveInt = 1024 * 1024 * 1024
-    """Address space of one decoder; one that wants more dies, alone."""
-    max_chunks_in_flight: PositiveInt = 16
-    """Chunks of one recording that may be under way at once, so that it cannot starve the rest."""
-    max_audio_in_flight_s: PositiveFloat = 14_400.0
-    """Audio of one model that a replica may have decoded and not yet recognised, over all
-    recordings, and never more than `max_queued_audio_s` for each replica of the model that
-    answers; an hour is 115 MB."""
-
-
-class AuthConfig(_Settings):
-    """Who may ask. Without a `keys_file` everybody may."""
-
-    keys_file: Annotated[str, Field(min_length=1)] | None = None
-    """The API keys and the limits of each, as `chorus keys` writes them; read again when it
-    changes. Relative: from the project's root. Every node with an ingress needs it."""
-    metrics_need_key: StrictBool = True
-    """Whether `/metrics` is closed to who has no key."""
-    secret_file: Annotated[str, Field(min_length=1)] | None = None
-    """What client secrets are signed with: a line each, the first signs, all verify. Otherwise
-    `CHORUS_SIGNING_SECRET` of the ingress' environment; without either there are none."""
-    audit: StrictBool = False
-    """A line for each request on the logger `chorus.audit`; always, where keys are asked for."""
-
-
-class ServerConfig(_Settings):
-    """The whole server."""
-
-    models: tuple[ModelConfig, ...] = Field(min_length=1)
-    default_model: str | None = None
-    """Answers to OpenAI's names and to requests that name none; the first model if not set."""
-    default_translation_model: str | None = None
-    """The same for translations; if not set the default model where it translates, or the first
-    one that does."""
-    limits: LimitsConfig = LimitsConfig()
-    preprocessor: PreprocessorConfig = PreprocessorConfig()
-    auth: AuthConfig = AuthConfig()
-    cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
-    """Origins (`https://app.example`) whose pages may call the server; `*` for all. Pages of the
-    server's own host may always open WebSockets."""
-    metrics_port: PositiveInt = Field(default=8090, le=65535)
-    """Where Ray exports the metrics of a node; the ingress relays them at `/metrics`."""
-
-    @field_validator("models")
-    @classmethod
-    def _names_are_one_each(cls, models: tuple[ModelConfig, ...]) -> tuple[ModelConfig, ...]:
-        names = [name for model in models for name in (model.name, *model.aliases)]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"the name {name!r} is given to two models, or twice to one")
-        return models
-
-    @field_validator("default_model")
-    @classmethod
-    def _default_is_served(cls, name: str | None, info: ValidationInfo) -> str | None:
-        models: tuple[ModelConfig, ...] | None = info.data.get("models")
-        if models is None or name is None:  # None: the models themselves are wrong
-            return name
-        if not any(name in (model.name, *model.aliases) for model in models):
-            raise ValueError(f"{name!r} is no served model")
-        return name
-
-    @field_validator("default_translation_model")
-    @classmethod
-    def _default_translates(cls, name: str | None, info: ValidationInfo) -> str | None:
-        models: tuple[ModelConfig, ...] | None = info.data.get("models")
-        if models is None or name is None:
-            return name
-        if not any(name in (m.name, *m.aliases) for m in models if "translate" in m.tasks):
-            raise ValueError(f"{name!r} is no served model that translates")
-        return name
-
-
-def reason_of(message: str) -> str:
-    """What pydantic says is wrong, without what it puts before our own words."""
-    return message.removeprefix("Value error, ")

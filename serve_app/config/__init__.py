@@ -1,0 +1,24 @@
+"""The configuration, as one frozen tree: what stands under `args:` in a file of `configs/`.
+
+Inert: nothing here reads a file, an environment or a clock. Unknown keys are errors. `app.build`
+reads the tree once; below it there are only plain values.
+"""
+
+from serve_app.config.models import BatchConfig, ModelConfig, SimulatedConfig, Task
+from serve_app.config.server import AuthConfig, LimitsConfig, PreprocessorConfig, ServerConfig
+from serve_app.config.settings import reason_of
+from serve_app.config.streaming import StreamingConfig, StreamsConfig
+
+__all__ = [
+    "AuthConfig",
+    "BatchConfig",
+    "LimitsConfig",
+    "ModelConfig",
+    "PreprocessorConfig",
+    "ServerConfig",
+    "SimulatedConfig",
+    "StreamingConfig",
+    "StreamsConfig",
+    "Task",
+    "reason_of",
+]

@@ -1,0 +1,163 @@
+"""The whole server: what stands under `args:`."""
+
+import re
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+)
+
+from serve_app.config.models import ModelConfig
+from serve_app.config.settings import Settings
+from serve_app.config.streaming import StreamsConfig
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+"""As browsers send it: RFC 6454 §6.2."""
+
+
+def _origin(value: str) -> str:
+    if value != "*" and not _ORIGIN.fullmatch(value):
+        raise ValueError(f"{value!r} is no origin: `*`, or scheme://host[:port] in lower case")
+    return value
+
+
+class LimitsConfig(Settings):
+    """What one client may cost."""
+
+    max_upload_bytes: PositiveInt = 100 * 1024 * 1024
+    """Checked while the upload is read."""
+    max_audio_s: PositiveFloat = 4 * 3600.0
+    """Checked while the upload is decoded."""
+    request_timeout_s: PositiveFloat = 600.0
+    """From the last byte of the upload to the last byte of the answer."""
+    upload_timeout_s: PositiveFloat = 120.0
+    """For the whole upload to arrive."""
+    upload_stall_s: PositiveFloat = 15.0
+    """For the next piece of an upload to arrive."""
+    min_upload_bytes_per_s: PositiveFloat = 2048.0
+    """Of an upload, on average after its first `upload_stall_s`: as much as lean speech codecs
+    need to keep pace."""
+    max_wait_s: PositiveFloat = 60.0
+    """A request that would wait longer for its turn, as far as can be predicted, hears "at
+    capacity" at once; never more than half of `request_timeout_s` is waited."""
+    max_upload_memory_bytes: PositiveInt = 1024 * 1024 * 1024
+    """Of all uploads that one ingress replica holds, from their first byte to the last byte of
+    their answers. One upload is taken when nothing is held, whatever it weighs."""
+    max_concurrent_requests: PositiveInt = 1024
+    """Uploads and sockets in one ingress replica; one more hears "at capacity" at once."""
+    retry_after_s: PositiveFloat = 2.0
+    """What a refused client is told to wait."""
+
+
+class PreprocessorConfig(Settings):
+    """Decoding and cutting."""
+
+    num_decoders: PositiveInt = 3
+    """Warm child processes per replica; each decodes one recording at a time. Recordings longer
+    than `max_chunks_in_flight` chunks hold theirs to the end; they leave one to the others."""
+    max_waiting: PositiveInt = 1024
+    """Recordings that may wait for a decoder of one replica."""
+    decode_timeout_s: PositiveFloat = 120.0
+    """For one decoder to give its next block of audio."""
+    decoder_memory_bytes: PositiveInt = 1024 * 1024 * 1024
+    """Address space of one decoder; one that wants more dies, alone."""
+    max_chunks_in_flight: PositiveInt = 16
+    """Chunks of one recording that may be under way at once, so that it cannot starve the rest."""
+    max_audio_in_flight_s: PositiveFloat = 14_400.0
+    """Audio of one model that a replica may have decoded and not yet recognised, over all
+    recordings, and never more than `max_queued_audio_s` for each replica of the model that
+    answers; an hour is 115 MB."""
+
+
+class AuthConfig(Settings):
+    """Who may ask. Without a `keys_file` everybody may."""
+
+    keys_file: Annotated[str, Field(min_length=1)] | None = None
+    """The API keys and the limits of each, as `chorus keys` writes them; read again when it
+    changes. Relative: from the project's root. Every node with an ingress needs it."""
+    metrics_need_key: StrictBool = True
+    """Whether `/metrics` is closed to who has no key."""
+    secret_file: Annotated[str, Field(min_length=1)] | None = None
+    """What client secrets are signed with: a line each, the first signs, all verify. Otherwise
+    `CHORUS_SIGNING_SECRET` of the ingress' environment; without either there are none."""
+    audit: StrictBool = False
+    """A line for each request on the logger `chorus.audit`; always, where keys are asked for."""
+
+
+class ServerConfig(Settings):
+    """The whole server."""
+
+    models: tuple[ModelConfig, ...] = Field(min_length=1)
+    default_model: str | None = None
+    """Answers to OpenAI's names and to requests that name none; the first model for recordings if
+    not set."""
+    default_translation_model: str | None = None
+    """The same for translations; if not set the default model where it translates, or the first
+    one that does."""
+    default_streaming_model: str | None = None
+    """The same for live streams; if not set the first model that takes them."""
+    limits: LimitsConfig = LimitsConfig()
+    streams: StreamsConfig = StreamsConfig()
+    preprocessor: PreprocessorConfig = PreprocessorConfig()
+    auth: AuthConfig = AuthConfig()
+    cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    """Origins (`https://app.example`) whose pages may call the server; `*` for all. Pages of the
+    server's own host may always open WebSockets."""
+    metrics_port: PositiveInt = Field(default=8090, le=65535)
+    """Where Ray exports the metrics of a node; the ingress relays them at `/metrics`."""
+
+    @field_validator("models")
+    @classmethod
+    def _names_are_one_each(cls, models: tuple[ModelConfig, ...]) -> tuple[ModelConfig, ...]:
+        names = [name for model in models for name in (model.name, *model.aliases)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the name {name!r} is given to two models, or twice to one")
+        return models
+
+    @field_validator("default_model")
+    @classmethod
+    def _default_is_served(cls, name: str | None, info: ValidationInfo) -> str | None:
+        models: tuple[ModelConfig, ...] | None = info.data.get("models")
+        if models is None or name is None:  # None: the models themselves are wrong
+            return name
+        if not any(name in (m.name, *m.aliases) for m in models if m.streaming is None):
+            raise ValueError(f"{name!r} is no served model for recordings")
+        return name
+
+    @field_validator("default_streaming_model")
+    @classmethod
+    def _default_streams(cls, name: str | None, info: ValidationInfo) -> str | None:
+        models: tuple[ModelConfig, ...] | None = info.data.get("models")
+        if models is None or name is None:
+            return name
+        if not any(name in (m.name, *m.aliases) for m in models if m.streaming is not None):
+            raise ValueError(f"{name!r} is no served model that takes live streams")
+        return name
+
+    @field_validator("default_translation_model")
+    @classmethod
+    def _default_translates(cls, name: str | None, info: ValidationInfo) -> str | None:
+        models: tuple[ModelConfig, ...] | None = info.data.get("models")
+        if models is None or name is None:
+            return name
+        translating = (m for m in models if "translate" in m.tasks and m.streaming is None)
+        if not any(name in (m.name, *m.aliases) for m in translating):
+            raise ValueError(f"{name!r} is no served model that translates recordings")
+        return name
+
+    @property
+    def offline_models(self) -> tuple[ModelConfig, ...]:
+        """Those for recordings."""
+        return tuple(model for model in self.models if model.streaming is None)
+
+    @property
+    def streaming_models(self) -> tuple[ModelConfig, ...]:
+        """Those for live streams."""
+        return tuple(model for model in self.models if model.streaming is not None)
