@@ -1,0 +1,1 @@
+"""Streaming models behind Ray Serve: the slots of a replica, and who holds them."""
