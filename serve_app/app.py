@@ -4,11 +4,13 @@ import os
 
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import RequestRouterConfig
 
-from serve_app.config import ServerConfig
+from serve_app.config import ModelConfig, ServerConfig
 from serve_app.deployments.ledger import LedgerReplica
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.recognizer import Recognizer
+from serve_app.deployments.streaming.replica import Streaming
 from serve_app.environment import with_environment
 from serve_app.ingress.deployment import Ingress
 
@@ -18,15 +20,20 @@ can still go to another replica."""
 _PLACES_PER_UPLOAD = 2
 """More than the ingress admits, so that it says "at capacity" itself, and at once. The proxy holds
 as many again in front of it before it refuses by itself; it counts each request for a moment."""
-
-
+PLACES_FOR_INGRESSES = 1000
+"""In a replica of a streaming model. Its slots bound its streams, and it says "full" itself."""
+_ROUTER = "serve_app.deployments.links.router.PinnedRouter"
+_NOTICE_DEATH_WITHIN_S = 2.0
+"""Its streams have moved by then; where it was the only one, they wait for the next."""
+_TO_MOVE_S = 30.0
+"""What a replica that is to go gives its streams beyond their longest segment."""
 _PLACES_AT_THE_LEDGER = 10_000
 """Each call takes microseconds: nobody is to be refused there."""
 
 
 def build(args: ServerConfig) -> Application:
-    """Ingress → Preprocessor → one deployment per model, each named as the model is; beside them
-    the Ledger, where API keys are asked for.
+    """Ingress → Preprocessor → one deployment per model for recordings, and Ingress → one per model
+    for live streams, each named as the model is; beside them the Ledger, where keys are asked for.
 
     Serve calls this with what stands under `args:` in a file of `configs/`. Environment variables
     (`environment.py`) override it; entries under `deployments:` override the options set here.
@@ -41,25 +48,47 @@ def build(args: ServerConfig) -> Application:
             max_ongoing_requests=_BATCHES_HELD * model.batch.max_batch_size,
             graceful_shutdown_timeout_s=limits.request_timeout_s,
         )(Recognizer).bind(model)
-        for model in config.models
+        for model in config.offline_models
     }
     preprocessor = serve.deployment(
         name="Preprocessor",
         max_ongoing_requests=config.preprocessor.max_waiting + config.preprocessor.num_decoders,
         max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         graceful_shutdown_timeout_s=limits.request_timeout_s,
-    )(Preprocessor).bind(config.preprocessor, limits.max_audio_s, config.models, recognizers)
-    # One replica and no CPU: it counts, in memory. Only there where somebody asks it.
-    ledger = serve.deployment(
-        name="Ledger",
-        num_replicas=1,
-        max_ongoing_requests=_PLACES_AT_THE_LEDGER,
-        ray_actor_options={"num_cpus": 0},
-    )(LedgerReplica).bind()
+    )(Preprocessor).bind(
+        config.preprocessor, limits.max_audio_s, config.offline_models, recognizers
+    )
+    streams = {model.name: _streaming(model, config) for model in config.streaming_models}
     return serve.deployment(
         name="Ingress",
         max_ongoing_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         backpressure_config={"status_code": 429, "retry_after_s": limits.retry_after_s},
         graceful_shutdown_timeout_s=limits.request_timeout_s,
-    )(Ingress).bind(config, preprocessor, ledger if config.auth.keys_file is not None else None)
+    )(Ingress).bind(
+        config, preprocessor, streams, _ledger() if config.auth.keys_file is not None else None
+    )
+
+
+def _ledger() -> Application:
+    """One replica and no CPU: it counts, in memory. Only there where somebody asks it."""
+    return serve.deployment(
+        name="Ledger",
+        num_replicas=1,
+        max_ongoing_requests=_PLACES_AT_THE_LEDGER,
+        ray_actor_options={"num_cpus": 0},
+    )(LedgerReplica).bind()
+
+
+def _streaming(model: ModelConfig, config: ServerConfig) -> Application:
+    """Each ingress has two calls under way in each replica: its attachment, and a push."""
+    assert model.streaming is not None, "a model of live streams"
+    return serve.deployment(
+        name=model.name,
+        max_ongoing_requests=PLACES_FOR_INGRESSES,
+        graceful_shutdown_timeout_s=model.streaming.max_segment_s + _TO_MOVE_S,
+        health_check_period_s=_NOTICE_DEATH_WITHIN_S,
+        request_router_config=RequestRouterConfig(
+            request_router_class=_ROUTER  # type: ignore[arg-type]  # of all keywords alike
+        ),
+    )(Streaming).bind(model, config.streams.max_ahead_s)

@@ -24,6 +24,10 @@ SpeechError
 │       ├── RequestLimitError
 │       ├── AudioLimitError
 │       └── StreamLimitError
+├── StreamError                  a live stream that cannot go on as its client goes on
+│   ├── MessageError             a message that the protocol does not have
+│   ├── StreamIdleError          nothing came for too long, or too little
+│   └── StreamOverrunError       more came than may wait to be heard
 ├── UnauthenticatedError         no API key, or none that this server knows
 ├── OriginRefusedError           a page of an origin that may not open sockets here
 ├── DeadlineExceededError        the time limit of the request passed
@@ -59,6 +63,9 @@ class ErrorCode(StrEnum):
     MODEL_UNAVAILABLE = "model_unavailable"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     ENGINE_FAILED = "engine_failed"
+    INVALID_MESSAGE = "invalid_message"
+    STREAM_IDLE = "stream_idle"
+    STREAM_OVERRUN = "stream_overrun"
     INVALID_API_KEY = "invalid_api_key"
     ORIGIN_REFUSED = "origin_refused"
     REQUEST_LIMIT = "request_limit_reached"
@@ -146,6 +153,8 @@ class UnsupportedTranslationError(RequestError):
         self.supported = supported
 
     def __str__(self) -> str:
+        if not self.supported:
+            return f"{self.model} does not translate"
         pairs = ", ".join(f"{source} to {target}" for source, target in self.supported)
         origin = f"from {self.source!r} " if self.source else ""
         return f"{self.model} does not translate {origin}to {self.target!r}; it translates: {pairs}"
@@ -320,6 +329,44 @@ class StreamLimitError(KeyLimitError):
 
     def __str__(self) -> str:
         return f"this key has {self.limit:g} streams open, the most that it may"
+
+
+class StreamError(SpeechError):
+    """A live stream that cannot go on as its client goes on."""
+
+
+class MessageError(StreamError):
+    code = ErrorCode.INVALID_MESSAGE
+
+    def __init__(self, reason: str, param: str | None = None) -> None:
+        super().__init__(reason, param)
+        self.reason = reason
+        self.param = param
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class StreamIdleError(StreamError):
+    code = ErrorCode.STREAM_IDLE
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(limit_s)
+        self.limit_s = limit_s
+
+    def __str__(self) -> str:
+        return f"no audio came, or next to none, for {self.limit_s:.3g} s"
+
+
+class StreamOverrunError(StreamError):
+    code = ErrorCode.STREAM_OVERRUN
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(limit_bytes)
+        self.limit_bytes = limit_bytes
+
+    def __str__(self) -> str:
+        return f"more than {self.limit_bytes:,} bytes wait to be heard: send no faster than speech"
 
 
 class UnauthenticatedError(SpeechError):

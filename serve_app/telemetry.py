@@ -11,6 +11,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _AUDIO_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0, 480.0, 960.0)
+_STEP_SECONDS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.5, 1.0, 5.0)
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -70,6 +71,40 @@ class IngressMetrics:
         )
 
 
+class SocketMetrics:
+    """What the live streams of one ingress replica were: a `Tally` of `ingress.sockets`."""
+
+    def __init__(self) -> None:
+        self._open = Gauge("chorus_streams_open", "Live streams.", tag_keys=("route",))
+        self._closed = Counter(
+            "chorus_streams",
+            "Live streams that have ended, by the code they were closed with.",
+            tag_keys=("route", "code"),
+        )
+        self._audio_s = Counter(
+            "chorus_stream_audio_seconds",
+            "Audio of live streams, in seconds.",
+            tag_keys=("route",),
+        )
+        self._num_open: dict[str, int] = {}
+
+    def opened(self, route: str) -> None:
+        self._count(route, 1)
+
+    def ended(self, route: str) -> None:
+        self._count(route, -1)
+
+    def closed(self, route: str, code: str) -> None:
+        self._closed.inc(tags={"route": route, "code": code})
+
+    def heard(self, route: str, audio_s: float) -> None:
+        self._audio_s.inc(audio_s, tags={"route": route})
+
+    def _count(self, route: str, num: int) -> None:
+        self._num_open[route] = self._num_open.get(route, 0) + num
+        self._open.set(self._num_open[route], tags={"route": route})
+
+
 class PreprocessorMetrics:
     """What one preprocessor replica did."""
 
@@ -119,3 +154,46 @@ class RecognizerMetrics:
             self.waiting_audio_s,
         ):
             metric.set_default_tags(tags)
+
+
+class StreamingMetrics:
+    """What one replica of a streaming model did."""
+
+    def __init__(self, model: str) -> None:
+        self.slots = Gauge(
+            "chorus_slots", "Streams that the replica can hold.", tag_keys=("model",)
+        )
+        self.slots_in_use = Gauge(
+            "chorus_slots_in_use", "Streams that the replica holds.", tag_keys=("model",)
+        )
+        self.refused = Counter(
+            "chorus_streams_refused",
+            "Times that a stream found no slot free in any replica.",
+            tag_keys=("model",),
+        )
+        self.step_s = _histogram(
+            "chorus_step_seconds", "One step of the model.", _STEP_SECONDS, "model"
+        )
+        self.step_streams = _histogram(
+            "chorus_step_streams", "Streams in one step of the model.", _BATCH_SIZES, "model"
+        )
+        for metric in (
+            self.slots,
+            self.slots_in_use,
+            self.refused,
+            self.step_s,
+            self.step_streams,
+        ):
+            metric.set_default_tags({"model": model})
+
+
+class LinkMetrics:
+    """What one ingress saw of the replicas of one streaming model."""
+
+    def __init__(self, model: str) -> None:
+        self.moved = Counter(
+            "chorus_slots_moved",
+            "Slots that a stream lost, or left before its replica went, by reason.",
+            tag_keys=("model", "reason"),
+        )
+        self.moved.set_default_tags({"model": model})

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,12 +19,18 @@ from serve_app.ingress.admission.forecast import Forecast, forecast_of
 from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.admission.weighed import WeighedBackend
 from serve_app.ingress.auth.audit import Accounted
-from serve_app.ingress.auth.guards import Guards, guards_of, is_audited, shown
+from serve_app.ingress.auth.guards import Guards, guards_of, is_audited, shown, signer_for
+from serve_app.ingress.auth.secrets import Signer
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, RequestId
 from serve_app.ingress.problems import problem_of, problem_of_http
-from serve_app.ingress.wires import openai, plain
+from serve_app.ingress.sockets.serving import Sockets, Tally
+from serve_app.ingress.web import site
+from serve_app.ingress.wires import asr, op, openai, plain
 from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
+from serve_app.ingress.wires.realtime import client_secrets
+from serve_app.ingress.wires.realtime import routes as realtime
+from serve_app.ingress.wires.realtime.client_secrets import ClientSecrets
 
 
 def build_app(
@@ -35,12 +41,14 @@ def build_app(
     request_ids: bool = True,
     ledger: AsyncLedger | None = None,
     signing_secret: str = "",
+    tally: Tally | None = None,
 ) -> FastAPI:
     """All HTTP wires over one backend, behind `gate` where the caller means to close it.
 
     `request_ids` puts `x-request-id` on the answers; turn it off behind a proxy that does so
     itself, as Ray Serve's does, or clients see it twice. `ledger` counts what keys use; a server
     of a single process needs none. `signing_secret` is for client secrets: see `AuthConfig`.
+    `tally` counts live streams.
 
     Raises:
         ConfigError: the keys or the signing secret cannot be read.
@@ -49,23 +57,37 @@ def build_app(
     forecast = forecast_of(config, backend.load)
     backend = Accounted(backend) if is_audited(config.auth) else backend
     backend = WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
-    routers = [plain.router(config, backend), openai.router(config, backend)]
-    routes = [route for router in routers for route in router.routes]
-    guards = guards_of(config, routes, ledger, signing_secret)
+    signer = signer_for(config.auth, signing_secret)
+    routers, wires = _routers(config, backend, Sockets(config, backend, gate, tally), signer)
+    routes = [route for router in (*routers, *wires) for route in router.routes]
+    guards = guards_of(config, routes, ledger, signer)
     app = FastAPI(
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
         middleware=_middleware(config, gate, forecast, guards, request_ids=request_ids),
-        exception_handlers={
-            SpeechError: _on_speech_error,
-            HTTPException: _on_http_error,
-            RequestValidationError: _on_validation_error,
-        },
+        exception_handlers=_HANDLERS,
     )
     for router in routers:
         app.include_router(router, **shown(config.auth))
+    for wire in wires:  # FastAPI can ask for a key of requests only; the door asks sockets too
+        app.include_router(wire)
+    app.include_router(site.router())
     return app
+
+
+def _routers(
+    config: ServerConfig, backend: Backend, sockets: Sockets, signer: Signer | None
+) -> tuple[list[APIRouter], list[APIRouter]]:
+    """Those of requests, and those of live streams."""
+    secrets = ClientSecrets(config.auth, signer, sockets.served)
+    requests = [
+        plain.router(config, backend),
+        openai.router(config, backend),
+        client_secrets.router(secrets),
+    ]
+    streams = [asr.router(sockets), op.router(sockets), realtime.router(sockets, secrets)]
+    return requests, streams
 
 
 def _middleware(
@@ -103,3 +125,10 @@ async def _on_validation_error(request: Request, error: Any) -> Response:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:])
     return problem_of(InvalidOptionError(place, first["msg"])).response(request.url.path)
+
+
+_HANDLERS: dict[int | type[Exception], Any] = {
+    SpeechError: _on_speech_error,
+    HTTPException: _on_http_error,
+    RequestValidationError: _on_validation_error,
+}

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines.load import Load
+from serve_app.pipelines.streaming.host import StreamHost
 from serve_app.pipelines.transcription import Transcriber
 
 
@@ -26,6 +27,10 @@ class Backend(Transcriber, Protocol):
         """What one of the preprocessors has under way. Raises any `SpeechError`."""
         ...
 
+    def stream_host(self, model: str) -> StreamHost:
+        """The replicas of a configured model that takes live streams."""
+        ...
+
 
 class Around:
     """A backend around another, for those that watch its transcribing and leave the rest to it."""
@@ -44,3 +49,6 @@ class Around:
 
     async def load(self) -> Load:
         return await self._backend.load()
+
+    def stream_host(self, model: str) -> StreamHost:
+        return self._backend.stream_host(model)

@@ -1,5 +1,6 @@
 """The ingress as a Ray Serve deployment: the HTTP application over handles to the graph."""
 
+import asyncio
 import logging
 import os
 import time
@@ -9,15 +10,25 @@ import httpx
 from ray import serve, util
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.config import ServerConfig
+from serve_app.config import ModelConfig, ServerConfig
 from serve_app.deployments.ledger import PatientLedger
+from serve_app.deployments.links.host import ServeDeployment, ServeStreamHost
+from serve_app.deployments.links.link import LinkReport
 from serve_app.deployments.routing import Handle, ServeLedger, ServeTranscriber
 from serve_app.errors import ModelUnavailableError
 from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.app import build_app
 from serve_app.ingress.auth.audit import LOGGER as AUDIT_LOGGER
 from serve_app.ingress.auth.secrets import ENVIRONMENT_VARIABLE
-from serve_app.telemetry import IngressMetrics, join_serve_logs, log_beside_serves
+from serve_app.models.protocols import ModelInfo
+from serve_app.pipelines.streaming.host import StreamHost
+from serve_app.telemetry import (
+    IngressMetrics,
+    LinkMetrics,
+    SocketMetrics,
+    join_serve_logs,
+    log_beside_serves,
+)
 
 DRAIN_TIMEOUT_S = 60.0
 """How long stopping waits for requests under way."""
@@ -30,16 +41,38 @@ class GraphBackend(ServeTranscriber):
     """See `Backend`."""
 
     def __init__(
-        self, preprocessor: Handle, *, num_models: int, metrics_port: int, gate: Gate
+        self,
+        preprocessor: Handle,
+        hosts: Mapping[str, ServeStreamHost],
+        *,
+        num_offline: int,
+        metrics_port: int,
+        gate: Gate,
     ) -> None:
         super().__init__(preprocessor)
+        self._hosts = hosts
         self._gate = gate
-        self._num_models = num_models
+        self._num_offline = num_offline
         node = util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray's
         self._metrics_url = f"http://{node}:{metrics_port}/metrics"
 
+    async def models(self) -> list[ModelInfo]:
+        """A streaming model counts once it has been up: scaled to zero, it answers all the same."""
+        for host in self._hosts.values():
+            host.begin()
+        streaming = [host.info for host in self._hosts.values() if host.info is not None]
+        return await super().models() + streaming if self._num_offline else streaming
+
     async def ready(self) -> bool:
-        return self._gate.is_open and len(await self.models()) == self._num_models
+        num_models = self._num_offline + len(self._hosts)
+        return self._gate.is_open and len(await self.models()) == num_models
+
+    async def close(self) -> None:
+        """End all live streams."""
+        await asyncio.gather(*(host.close() for host in self._hosts.values()))
+
+    def stream_host(self, model: str) -> StreamHost:
+        return self._hosts[model]
 
     async def metrics(self) -> str:
         try:
@@ -85,12 +118,26 @@ class Measured:
             self.metrics.request_s.observe(time.perf_counter() - began_at, tags={"route": route})
 
 
+def _host(model: ModelConfig, handle: Handle, config: ServerConfig) -> ServeStreamHost:
+    metrics = LinkMetrics(model.name)
+
+    def count(moved: LinkReport) -> None:
+        metrics.moved.inc(moved.num_slots, tags={"reason": moved.reason})
+
+    deployment = ServeDeployment(handle)
+    return ServeStreamHost(model, deployment, tick_s=config.streams.tick_s, report=count)
+
+
 @serve.ingress()
 class Ingress:
     """All HTTP wires. Light: a process of it imports neither torch nor NeMo."""
 
     def __init__(
-        self, config: ServerConfig, preprocessor: Handle, ledger: Handle | None = None
+        self,
+        config: ServerConfig,
+        preprocessor: Handle,
+        streams: Mapping[str, Handle],
+        ledger: Handle | None = None,
     ) -> None:
         join_serve_logs()
         log_beside_serves(AUDIT_LOGGER, "audit")
@@ -99,7 +146,11 @@ class Ingress:
         self._gate = gate_of(config.limits)
         self._backend = GraphBackend(
             preprocessor,
-            num_models=len(config.models),
+            {
+                model.name: _host(model, streams[model.name], config)
+                for model in config.streaming_models
+            },
+            num_offline=len(config.offline_models),
             metrics_port=config.metrics_port,
             gate=self._gate,
         )
@@ -112,6 +163,9 @@ class Ingress:
         """
         if user_config.get("draining"):
             await self._gate.close(DRAIN_TIMEOUT_S)
+
+    async def __del__(self) -> None:
+        await self._backend.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve once the replica is there; its proxy adds `x-request-id` itself."""
@@ -126,5 +180,6 @@ class Ingress:
             request_ids=False,
             ledger=ledger,
             signing_secret=os.environ.get(ENVIRONMENT_VARIABLE, ""),
+            tally=SocketMetrics(),
         )
         return Measured(app, metrics)

@@ -8,12 +8,13 @@ raised where it stands.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines.load import Load
+from serve_app.pipelines.streaming.host import StreamHost
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, StageTimes, Transcript
 
@@ -41,6 +42,9 @@ class ScriptedBackend:
     is_ready: bool = True
     metrics_text: str = ""
     load_told: Load = field(default_factory=lambda: Load("fake"))
+
+    hosts: Mapping[str, StreamHost] = field(default_factory=dict)
+    """By model: what live streams meet."""
 
     calls: list[Call] = field(default_factory=list)
     num_running: int = 0
@@ -98,3 +102,6 @@ class ScriptedBackend:
 
     async def load(self) -> Load:
         return self.load_told
+
+    def stream_host(self, model: str) -> StreamHost:
+        return self.hosts[model]

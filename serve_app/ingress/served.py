@@ -3,7 +3,7 @@
 The configuration says what is served, so the answer needs no model to be up.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from serve_app.config import ModelConfig, ServerConfig, Task
 from serve_app.errors import (
@@ -38,29 +38,66 @@ class ServedModels:
         for model in config.models:
             for name in (model.name, *model.aliases):
                 self._by_name[name] = model
-        self.default = self._by_name[config.default_model or config.models[0].name]
-        self.translating = tuple(model for model in config.models if "translate" in model.tasks)
+        self.offline = config.offline_models
+        self.streaming = config.streaming_models
+        self.default = self._default(config.default_model, self.offline)
+        """For recordings; None where only live streams are taken."""
+        self.default_streaming = self._default(config.default_streaming_model, self.streaming)
+        """For live streams; None where none are taken."""
+        self.first = self.default or config.models[0]
+        """What is told of a server that has one model to be told of."""
+        self.translating = tuple(model for model in self.offline if "translate" in model.tasks)
         self.default_translation = self._default_translation(config.default_translation_model)
 
-    def named(self, name: str | None, task: Task = "transcribe") -> ModelConfig:
+    def has(self, name: str) -> bool:
+        """Whether a model is served by this very name."""
+        return name in self._by_name
+
+    def described(self, name: str) -> ModelConfig:
+        """The model of this name, whatever it takes.
+
+        Raises:
+            UnknownModelError: there is none; the error lists those that there are.
         """
+        known = self._known(name)
+        return known or self.first
+
+    def named(self, name: str | None, task: Task = "transcribe") -> ModelConfig:
+        """The model for a recording.
+
         Raises:
             UnknownModelError: no model has this name; the error lists those that there are.
-            UnsupportedOptionError: it does not translate; the error lists those that do.
+            UnsupportedOptionError: it takes no recordings, or does not translate; the error lists
+                those that do.
         """
-        if name is not None and name not in self._by_name and name not in OPENAI_NAMES:
-            raise UnknownModelError(name[:100], tuple(self._by_name))
-        model = self._by_name.get(name or "")
-        if task == "transcribe":
-            return model or self.default
-        model = model or self.default_translation
+        model = self._known(name)
+        if model is not None and model.streaming is not None:
+            raise _takes_no(model, "recordings", self.offline)
+        model = model or (self.default if task == "transcribe" else self.default_translation)
+        if model is None and not self.offline:
+            raise UnsupportedOptionError("model", "no model for recordings is served here")
         if model is None:
             raise UnsupportedOptionError("task", "no served model translates")
-        if model not in self.translating:
+        if task == "translate" and model not in self.translating:
             others = ", ".join(other.name for other in self.translating) or "none"
             raise UnsupportedOptionError(
                 "model", f"{model.name} does not translate; served here that do: {others}"
             )
+        return model
+
+    def streaming_named(self, name: str | None) -> ModelConfig:
+        """The model for a live stream.
+
+        Raises:
+            UnknownModelError: no model has this name; the error lists those that there are.
+            UnsupportedOptionError: it takes no live streams; the error lists those that do.
+        """
+        model = self._known(name)
+        if model is not None and model.streaming is None:
+            raise _takes_no(model, "live streams", self.streaming)
+        model = model or self.default_streaming
+        if model is None:
+            raise UnsupportedOptionError("model", "no model for live streams is served here")
         return model
 
     def tasks(self) -> tuple[Task, ...]:
@@ -76,12 +113,32 @@ class ServedModels:
         """Language spoken → languages that some model translates it into."""
         return targets_of(pair for model in self.models for pair in model.translations())
 
+    def _known(self, name: str | None) -> ModelConfig | None:
+        """None for no name, and for OpenAI's."""
+        if name is not None and name not in self._by_name and name not in OPENAI_NAMES:
+            raise UnknownModelError(name[:100], tuple(self._by_name))
+        return self._by_name.get(name or "")
+
+    def _default(self, name: str | None, models: Sequence[ModelConfig]) -> ModelConfig | None:
+        if name is not None:
+            return self._by_name[name]
+        return models[0] if models else None
+
     def _default_translation(self, name: str | None) -> ModelConfig | None:
         if name is not None:
             return self._by_name[name]
         if self.default in self.translating:
             return self.default
         return self.translating[0] if self.translating else None
+
+
+def _takes_no(
+    model: ModelConfig, what: str, others: Sequence[ModelConfig]
+) -> UnsupportedOptionError:
+    names = ", ".join(other.name for other in others) or "none"
+    return UnsupportedOptionError(
+        "model", f"{model.name} takes no {what}; served here that do: {names}"
+    )
 
 
 def targets_of(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:

@@ -8,7 +8,7 @@ from serve_app.ingress.app import build_app
 from serve_app.ingress.fake import ScriptedBackend
 from serve_app.ingress.wires import openai_form, plain
 
-HEAVY = ("torch", "nemo", "av", "soundfile", "soxr", "ray", "scipy", "serve_app.audio.decode")
+HEAVY = ("torch", "nemo", "av", "soundfile", "ray", "scipy", "serve_app.audio.decode")
 
 
 def test_the_ingress_stays_light() -> None:

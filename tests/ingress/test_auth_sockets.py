@@ -249,6 +249,6 @@ async def test_the_whole_server_denies_sockets_by_origin_and_by_key(has_keys, tm
     async with SocketServer(build_app(config, ScriptedBackend())) as server:
         assert (await server.refusal(origin="https://evil.example"))[0] == 403
         status, error, _ = await server.refusal()
-        # There are no wires for sockets yet: who is let in finds no route.
-        assert error.get("code") == ("invalid_api_key" if has_keys else None)
-        assert status == (401 if has_keys else 403)
+        # Who is let in finds that none of these models takes live streams.
+        assert error["code"] == ("invalid_api_key" if has_keys else "unsupported_option")
+        assert status == (401 if has_keys else 400)

@@ -147,6 +147,7 @@ async def test_the_sdk_lists_the_models_and_what_they_can(open_server) -> None:
         "attribution": "us",
         "non_commercial": False,
         "simulated": False,
+        "streaming": False,
     }
     assert (pretender.id, pretender.ready, pretender.simulated) == ("pretender", False, True)
 

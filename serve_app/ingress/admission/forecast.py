@@ -35,7 +35,7 @@ def forecast_of(config: ServerConfig, ask: Callable[[], Awaitable[Load]]) -> "Fo
     """For all models of a configuration; `ask` tells what one preprocessor has under way."""
     limits = config.limits
     return Forecast(
-        {model.name: model.max_chunk_s for model in config.models},
+        {model.name: model.max_chunk_s for model in config.offline_models},
         max_wait_s=min(limits.max_wait_s, limits.request_timeout_s / 2),
         ask=ask,
     )
@@ -104,7 +104,7 @@ class Forecast:
         self._ask = ask
         self._clock = clock
         self._inside = {name: _Line(chunk_s) for name, chunk_s in max_chunk_s.items()}
-        self._arriving = _Line(min(max_chunk_s.values()))
+        self._arriving = _Line(min(max_chunk_s.values(), default=0.0))
         self._reports: dict[str, _Report] = {}
         self._mine_when_heard: dict[str, tuple[float, int]] = {}
         self._asked_at = -_ASK_EVERY_S
@@ -123,7 +123,8 @@ class Forecast:
         """
         self.refresh()
         audio_s = num_bytes / PCM_BYTES_PER_S
-        self._admit(min(self.wait_s(name, audio_s, is_arriving=True) for name in self._inside))
+        waits_s = (self.wait_s(name, audio_s, is_arriving=True) for name in self._inside)
+        self._admit(min(waits_s, default=0.0))
         with ExitStack() as visit:
             visit.enter_context(self._arriving.place(audio_s))
             yield visit.close

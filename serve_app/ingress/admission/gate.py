@@ -20,8 +20,13 @@ class Gate:
         self.max_held_bytes = max_held_bytes
         self.num_inside = 0
         self.held_bytes = 0
-        self.is_open = True
+        self.closing = asyncio.Event()
+        """Set once nobody is let in any more: what would last for hours must end."""
         self._left = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        return not self.closing.is_set()
 
     @contextmanager
     def passage(self, retry_after_s: float, num_bytes: int = 0) -> Iterator["Passage"]:
@@ -48,7 +53,7 @@ class Gate:
 
     async def close(self, timeout_s: float) -> None:
         """Let nobody in any more, and wait until all are out, for `timeout_s` at most."""
-        self.is_open = False
+        self.closing.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self.num_inside:

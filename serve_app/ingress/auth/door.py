@@ -37,18 +37,22 @@ from serve_app.ingress.auth.audit import Exchange, current, route_path
 from serve_app.ingress.auth.keys import Key, KeyFile, matching
 from serve_app.ingress.auth.secrets import PREFIX, Claims, Signer
 from serve_app.ingress.problems import TABLE, problem_of
+from serve_app.ingress.web import site
 
-OPEN_PATHS = frozenset(
+OPEN_PATHS = site.PATHS | frozenset(
     {"/", "/health", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 )
-"""What anybody may read: probes, and what this is."""
+"""What anybody may read: probes, what this is, and the page that asks for a key."""
 METRICS_PATH = "/metrics"
 
 CLAIMS = "client_secret"
 """Where a wire finds the `Claims` of its caller: `scope["state"][CLAIMS]`."""
 
+KEY = "api_key"
+"""And the `Key` itself, which is no secret: it knows the hash only."""
+
 _SCHEMES = ("bearer", "token")
-_SUBPROTOCOLS = ("openai-insecure-api-key.", "realtime-token.")
+SUBPROTOCOLS = ("openai-insecure-api-key.", "realtime-token.")
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _LIMIT_ERRORS: dict[str, type[KeyLimitError]] = {
     "requests_per_minute": RequestLimitError,
@@ -156,6 +160,7 @@ class Door:
             scope.setdefault("state", {})[CLAIMS] = claims
         if key is None:
             raise UnauthenticatedError("the API key is not known here")
+        scope.setdefault("state", {})[KEY] = key
         exchange.key, exchange.by_secret = key.name, claims is not None
         if key.has_expired(now_s):
             raise UnauthenticatedError("the API key has expired")
@@ -214,7 +219,7 @@ def presented_by(scope: Scope) -> str | None:
     if value := headers.get("api-key", "").strip():
         return value
     for offered in scope.get("subprotocols") or ():
-        for prefix in _SUBPROTOCOLS:
+        for prefix in SUBPROTOCOLS:
             if offered.startswith(prefix):
                 return str(offered.removeprefix(prefix)) or None
     return None

@@ -14,7 +14,7 @@ from serve_app.deployments.ledger import AsyncLedger, LedgerReplica
 from serve_app.ingress.auth.audit import Audit
 from serve_app.ingress.auth.door import METRICS_PATH, OPEN_PATHS, Door, Origins
 from serve_app.ingress.auth.keys import KeyFile, path_of
-from serve_app.ingress.auth.secrets import signer_of
+from serve_app.ingress.auth.secrets import Signer, signer_of
 
 _LOCKED: dict[str, Any] = {
     "dependencies": [Depends(HTTPBearer(auto_error=False, description="An API key."))],
@@ -41,15 +41,15 @@ def guards_of(
     config: ServerConfig,
     routes: Sequence[BaseRoute],
     ledger: AsyncLedger | None,
-    signing_secret: str,
+    signer: Signer | None,
 ) -> Guards:
     """
     Raises:
-        ConfigError: the keys or the signing secret cannot be read.
+        ConfigError: the keys cannot be read.
     """
     audit = (Middleware(Audit, routes=routes),) if is_audited(config.auth) else ()
     origins = Middleware(Origins, allowed=config.cors_origins)
-    return Guards(audit, (origins, *_door(config.auth, ledger, signing_secret)))
+    return Guards(audit, (origins, *_door(config.auth, ledger, signer)))
 
 
 def shown(auth: AuthConfig) -> dict[str, Any]:
@@ -57,17 +57,25 @@ def shown(auth: AuthConfig) -> dict[str, Any]:
     return {} if auth.keys_file is None else _LOCKED
 
 
+def signer_for(auth: AuthConfig, signing_secret: str) -> Signer | None:
+    """Of the file that is configured, or else of `signing_secret`; None without either.
+
+    Raises:
+        ConfigError: the file cannot be read, or a secret is too short.
+    """
+    return signer_of(path_of(auth.secret_file) if auth.secret_file else None, signing_secret)
+
+
 def _door(
-    auth: AuthConfig, ledger: AsyncLedger | None, signing_secret: str
+    auth: AuthConfig, ledger: AsyncLedger | None, signer: Signer | None
 ) -> tuple[Middleware, ...]:
     if auth.keys_file is None:
         return ()
-    secret_file = path_of(auth.secret_file) if auth.secret_file is not None else None
     door = Middleware(
         Door,
         keys=KeyFile(path_of(auth.keys_file)),
         ledger=ledger or LedgerReplica(),
-        signer=signer_of(secret_file, signing_secret),
+        signer=signer,
         open_paths=OPEN_PATHS if auth.metrics_need_key else OPEN_PATHS | {METRICS_PATH},
     )
     return (door,)

@@ -82,6 +82,15 @@ class Signer:
             raise ValueError(f"a client secret of {len(token)} characters fits into no header")
         return token
 
+    def signed(self, token: str) -> bool:
+        """Whether it was signed here, whatever it says."""
+        payload, _, signature = token.removeprefix(PREFIX).partition(".")
+        given = signature.encode("utf-8", "surrogateescape")
+        is_ours = [
+            hmac.compare_digest(_signature(secret, payload), given) for secret in self._secrets
+        ]
+        return len(token) <= MAX_CHARACTERS and any(is_ours)
+
     def verify(self, token: str, path: str, now_s: float) -> Claims:
         """What a token says that was signed here, has not expired and opens `path`.
 
@@ -90,12 +99,8 @@ class Signer:
         Raises:
             UnauthenticatedError: it is none of that; which, is said only of what was signed here.
         """
-        payload, _, signature = token.removeprefix(PREFIX).partition(".")
-        given = signature.encode("utf-8", "surrogateescape")
-        is_ours = [
-            hmac.compare_digest(_signature(secret, payload), given) for secret in self._secrets
-        ]
-        if len(token) > MAX_CHARACTERS or not any(is_ours):
+        payload = token.removeprefix(PREFIX).partition(".")[0]
+        if not self.signed(token):
             raise UnauthenticatedError("the client secret was not signed by this server")
         body = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         claims = Claims(body["key"], body["fpr"], body["exp"], body["path"], body["session"])

@@ -86,7 +86,7 @@ def _add_models(routes: APIRouter, served: ServedModels, backend: Backend) -> No
         "/models/{name:path}", summary="One served model", responses=_MISSING, openapi_extra=_NAME
     )
     async def model(http: Request) -> dict[str, Any]:
-        named = served.named(http.path_params["name"])
+        named = served.described(http.path_params["name"])
         return _describe(named, (await models_by_name(backend)).get(named.name), created)
 
 
@@ -220,4 +220,5 @@ def _describe(model: ModelConfig, info: ModelInfo | None, created: int) -> dict[
         "attribution": model.attribution,
         "non_commercial": is_non_commercial(model.licence),
         "simulated": model.kind == "simulated",
+        "streaming": model.streaming is not None,
     }

@@ -15,6 +15,7 @@ from serve_app.ingress.backend import Backend
 from serve_app.ingress.forms import read_form
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.status import is_ready, metrics_text, models_by_name
+from serve_app.ingress.web import site
 from serve_app.ingress.wires import tasks
 from serve_app.ingress.wires.answers import (
     PROBLEMS,
@@ -54,9 +55,15 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
     served = ServedModels(config)
     routes = APIRouter(tags=["plain"])
 
-    @routes.get("/", summary="What this is and where to go")
-    async def root() -> dict[str, Any]:
-        return _about(served)
+    @routes.get(
+        "/",
+        summary="What this is and where to go; for browsers, a page to speak to",
+        responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+    )
+    async def root(http: Request) -> Response:
+        if site.prefers_html(http.headers.get("accept", "")):
+            return site.page(http)
+        return JSONResponse(_about(served), headers={"Vary": "Accept"})
 
     @routes.post(
         "/transcribe",
@@ -132,18 +139,18 @@ def _add_probes(
 
     @routes.get("/health", summary="Whether this process lives, and what the default model is")
     async def health() -> dict[str, Any]:
-        info = (await models_by_name(backend)).get(served.default.name)
+        info = (await models_by_name(backend)).get(served.first.name)
         return {
             "status": "starting" if info is None else "healthy",
             "model_loaded": info is not None,
-            "model_name": served.default.name,
+            "model_name": served.first.name,
             "device": None if info is None else info.device,
-            "languages": list(served.default.languages),
-            "licence": served.default.licence,
-            "attribution": served.default.attribution,
+            "languages": list(served.first.languages),
+            "licence": served.first.licence,
+            "attribution": served.first.attribution,
             "tasks": list(served.tasks()),
             "translation_model": served.default_translation and served.default_translation.name,
-            **simulated_of(served.default),
+            **simulated_of(served.first),
         }
 
     @routes.get(
@@ -153,7 +160,7 @@ def _add_probes(
     )
     async def ready() -> dict[str, str]:
         if not await is_ready(backend):
-            raise ModelUnavailableError(served.default.name, config.limits.retry_after_s)
+            raise ModelUnavailableError(served.first.name, config.limits.retry_after_s)
         return {"status": "ready"}
 
     @routes.get(
@@ -171,11 +178,14 @@ def _about(served: ServedModels) -> dict[str, Any]:
         "name": "Chorus",
         "version": serve_app.__version__,
         "models": [model.name for model in served.models],
-        "default_model": served.default.name,
+        "default_model": served.first.name,
         "endpoints": {
             "transcribe": "POST /v1/audio/transcriptions",
             "translate": "POST /v1/audio/translations",
             "transcribe_plain": "POST /transcribe",
+            "stream": "WebSocket /asr",
+            "stream_op": "WebSocket /",
+            "stream_realtime": "WebSocket /v1/realtime",
             "models": "GET /v1/models",
             "languages": "GET /api/languages",
             "health": "GET /health",

@@ -1,0 +1,33 @@
+// What goes wrong, in the words of people.
+
+const WORDS = {
+  // the microphone
+  "not-allowed":
+    "The browser does not let this page hear you. Allow the microphone beside the address (the lock, or the crossed-out microphone), then press the button again.",
+  "insecure-page":
+    "Browsers give the microphone only to pages that came over https, or from this very machine (localhost). Recordings work here all the same.",
+  "no-microphone": "No microphone was found. Plug one in, or drop a recording onto the page.",
+  "microphone-busy": "The microphone is there, but something else holds it. Close other programs that record.",
+  "no-sound": "This browser finds no sound in that file. WAV, MP3, FLAC, Ogg, M4A and WebM usually work.",
+  // the server
+  at_capacity: "The server is at capacity: every place for live streams is taken. Try again in a moment.",
+  stream_limit_reached: "Your API key has as many streams open as it may. Close one, or try again later.",
+  request_limit_reached: "Your API key has asked as often as it may for now. Try again in a minute.",
+  audio_limit_reached: "Your API key has used up its audio for today.",
+  model_unavailable: "The model is still starting. Try again in a moment.",
+  shutting_down: "The server is being stopped or updated. Try again in a moment.",
+  invalid_api_key: "The server does not know this API key.",
+  key: "The server does not know this API key.",
+  away: "The server does not answer. Is it running, and can this machine reach it?",
+  lost: "The connection was lost and could not be made again. The text up to here is kept.",
+  closed: "The server closed the stream. The text up to here is kept.",
+  "no-answer": "The server took too long to answer. The text up to here is kept.",
+  refused: "The server refused the stream.",
+  "no-models":
+    "This server has no model for live streams: its configuration needs one with `streaming`. Recordings can be transcribed through its API.",
+};
+
+/** What to tell of an error with a `kind`; what the server said itself, where we have no words. */
+export function wordsFor({ kind, message }) {
+  return WORDS[kind] ?? (message || `Something went wrong (${kind}).`);
+}

@@ -1,0 +1,262 @@
+"""OpenAI's Realtime events of a transcription session: the client's, in; the server's, out.
+
+Deltas carry confirmed text only, so that they never take anything back; `completed` has the whole.
+A session of this protocol has no place for resuming: who comes back begins anew.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from serve_app.audio.frames import PacketDecoder
+from serve_app.errors import (
+    InvalidOptionError,
+    MessageError,
+    RequestError,
+    UndecodableAudioError,
+)
+from serve_app.ingress.forms import shown
+from serve_app.ingress.problems import Problem, problem_of
+from serve_app.ingress.sockets.connection import Connection, json_of
+from serve_app.ingress.sockets.inbox import Heard
+from serve_app.ingress.sockets.serving import Sockets
+from serve_app.ingress.sockets.stream import Stream
+from serve_app.ingress.wires.answers import simulated_of
+from serve_app.ingress.wires.realtime.items import Item, Items, new_id
+from serve_app.ingress.wires.realtime.settings import Settings, updated
+from serve_app.pipelines.streaming.events import (
+    Final,
+    Partial,
+    SpeechStarted,
+    SpeechStopped,
+    StreamEvent,
+)
+from serve_app.transcript.render import Json, token_logprobs
+from serve_app.transcript.types import Segment, Token
+
+_MAX_MISTAKES = 100
+"""One after another; who makes more is not listening."""
+_LARGE_CHARACTERS = 256 * 1024
+_TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+log = logging.getLogger(__name__)
+
+
+class RealtimeWire:
+    """See `Wire`."""
+
+    resumes = False
+    """There is no place for a token in this protocol."""
+
+    def __init__(
+        self, connection: Connection, stream: Stream, sockets: Sockets, settings: Settings
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._sockets = sockets
+        self._settings = settings
+        self._session_id = new_id("sess")
+        self._packets = PacketDecoder(settings.packet_format)
+        self._items = Items()
+        self._previous_item_id: str | None = None
+        self._has_audio = False
+        """Whether anything was appended since the client's last commit."""
+        self._num_mistakes = 0
+
+    async def begin(self) -> None:
+        await self._send("session.created", session=self._shown())
+
+    async def hear(self, message: Heard) -> bool:
+        event_id: str | None = None
+        try:
+            if isinstance(message, bytes):
+                raise MessageError("binary is not understood here: send events as JSON")
+            event = await json_of(message)
+            event_id = _event_id(event)
+            await self._take(event)
+        except (RequestError, MessageError, UndecodableAudioError) as error:
+            # The client's mistake, which leaves the session as it was.
+            self._num_mistakes += 1
+            if self._num_mistakes >= _MAX_MISTAKES:
+                raise
+            await self._send_error(problem_of(error), event_id)
+        else:
+            self._num_mistakes = 0
+        return True
+
+    async def tell(self, event: StreamEvent) -> None:
+        match event:
+            case SpeechStarted():
+                # It may begin where the audio was cleared, and not have been heard before that.
+                if not self._items.is_cleared(math.nextafter(event.at_s, math.inf)):
+                    await self._speech_started(event.at_s)
+            case SpeechStopped():
+                item = self._items.newest()
+                await self._send(
+                    "input_audio_buffer.speech_stopped",
+                    item_id=item.item_id,
+                    audio_end_ms=_ms(event.at_s),
+                )
+                await self._committed(item)
+            case Partial():
+                if not self._items.is_cleared(event.heard_s):
+                    item, delta = self._items.heard(event)
+                    await self._delta(item, delta)
+            case Final():
+                if event.ends_utterance or not self._items.is_cleared(event.end_s):
+                    await self._final(event)
+
+    async def complain(self, problem: Problem) -> None:
+        if problem.status >= 500 and self._settings.transcribes:
+            for item in self._items.committed:
+                await self._send(
+                    f"{_TRANSCRIPTION}.failed",
+                    item_id=item.item_id,
+                    content_index=0,
+                    error=problem.body()["error"],
+                )
+        await self._send_error(problem, None)
+
+    async def _take(self, event: Mapping[str, Any]) -> None:
+        match event.get("type"):
+            case "session.update":
+                await self._update(event.get("session"))
+            case "input_audio_buffer.append":
+                await self._append(event.get("audio"))
+            case "input_audio_buffer.commit":
+                await self._commit()
+            case "input_audio_buffer.clear":
+                await self._clear()
+            case other:
+                raise InvalidOptionError(
+                    "type", f"{shown(str(other))} is no event of a transcription session"
+                )
+
+    async def _update(self, session: Any) -> None:
+        settings = updated(self._settings, session, self._sockets.served)
+        if settings.packet_format != self._settings.packet_format:
+            packets = PacketDecoder(settings.packet_format)
+            await self._feed(self._packets.flush())
+            self._packets = packets
+        await self._stream.change(settings.asked())
+        self._settings = settings
+        await self._send("session.updated", session=self._shown())
+
+    async def _append(self, audio: Any) -> None:
+        if not isinstance(audio, str):
+            raise MessageError("audio: is no base64 text", "audio")
+        try:
+            if len(audio) > _LARGE_CHARACTERS:
+                pcm = await asyncio.to_thread(self._packets.decode_base64, audio)
+            else:
+                pcm = self._packets.decode_base64(audio)
+        except UndecodableAudioError as error:
+            raise MessageError(str(error), "audio") from error
+        self._has_audio = self._has_audio or bool(audio)
+        await self._feed(pcm)
+
+    async def _commit(self) -> None:
+        if not self._has_audio:
+            raise InvalidOptionError("input_audio_buffer", "holds no audio to commit")
+        self._has_audio = False
+        await self._feed(self._packets.flush())
+        item = self._items.newest()
+        await self._committed(item)
+        await self._stream.commit()
+
+    async def _clear(self) -> None:
+        self._packets.flush()
+        self._has_audio = False
+        await self._stream.discard()
+        self._items.clear(self._stream.fed_s)
+        await self._send("input_audio_buffer.cleared")
+
+    async def _feed(self, pcm: bytes) -> None:
+        if pcm:
+            await self._stream.feed(pcm)
+
+    async def _speech_started(self, at_s: float) -> None:
+        item = self._items.newest()
+        item.is_started, item.start_s = True, at_s
+        await self._send(
+            "input_audio_buffer.speech_started", item_id=item.item_id, audio_start_ms=_ms(at_s)
+        )
+
+    async def _committed(self, item: Item) -> None:
+        item.is_committed = True
+        previous, self._previous_item_id = self._previous_item_id, item.item_id
+        await self._send(
+            "input_audio_buffer.committed", item_id=item.item_id, previous_item_id=previous
+        )
+
+    async def _final(self, event: Final) -> None:
+        item, delta = self._items.heard(event)
+        await self._delta(item, delta)
+        if not event.ends_utterance:
+            return
+        if not (item.is_committed or item.is_started or item.transcript):
+            return  # the silence at the end of the stream
+        if not item.is_committed:
+            await self._committed(item)
+        if self._settings.transcribes:
+            await self._send(
+                f"{_TRANSCRIPTION}.completed",
+                item_id=item.item_id,
+                content_index=0,
+                transcript=item.transcript,
+                usage={"type": "duration", "seconds": round(event.end_s - item.start_s, 3)},
+                **self._details(item),
+            )
+
+    async def _delta(self, item: Item, delta: str) -> None:
+        if delta and self._settings.transcribes:
+            await self._send(
+                f"{_TRANSCRIPTION}.delta", item_id=item.item_id, content_index=0, delta=delta
+            )
+
+    def _details(self, item: Item) -> dict[str, Json]:
+        details: dict[str, Json] = {}
+        languages = {segment.language for segment in item.segments if segment.language}
+        if languages:
+            details["languages"] = [{"code": code} for code in sorted(languages)]
+        if self._settings.logprobs:
+            details["logprobs"] = _logprobs(item.segments)
+        return details
+
+    def _shown(self) -> dict[str, Json]:
+        return {**self._settings.shown(self._session_id), **simulated_of(self._settings.model)}
+
+    async def _send_error(self, problem: Problem, event_id: str | None) -> None:
+        error: dict[str, Json] = {**problem.body()["error"], "event_id": event_id}
+        await self._send("error", error=error)
+
+    async def _send(self, kind: str, **body: Json) -> None:
+        await self._connection.send({"type": kind, "event_id": new_id("event"), **body})
+
+
+def _event_id(event: Mapping[str, object]) -> str | None:
+    event_id = event.get("event_id")
+    return event_id[:512] if isinstance(event_id, str) else None
+
+
+def _ms(time_s: float) -> int:
+    return round(time_s * 1000)
+
+
+def _logprobs(segments: list[Segment]) -> list[Json] | None:
+    """Of each word, because streaming decoders tell no more; None where they tell nothing.
+
+    A word is as probable as its least certain piece.
+    """
+    tokens: list[Token] = []
+    for segment in segments:
+        if segment.text and segment.words is None:
+            return None
+        for word in segment.words or ():
+            if not word.confidence:
+                return None
+            text = f" {word.text}" if tokens else word.text
+            tokens.append(Token(text, math.log(word.confidence)))
+    return token_logprobs(tokens)
