@@ -49,13 +49,14 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _table(models: Sequence[ModelDescription]) -> Table:
-    titles = ("name", "aliases", "kind", "languages", "tasks", "translates", "device", "licence")
-    table = Table(*titles, "simulated")
+    titles = ("name", "aliases", "kind", "takes", "languages", "tasks", "translates")
+    table = Table(*titles, "device", "licence", "simulated")
     for model in models:
         cells = (
             model.name,
             ", ".join(model.aliases) or "–",
             model.kind,
+            "live streams" if model.streaming else "recordings",
             " ".join(model.languages) or "–",
             ", ".join(model.tasks) or "–",
             _directions(model.translations) or "–",

@@ -25,7 +25,8 @@ def add_command(
     )
 
 
-def add_connection(parser: argparse.ArgumentParser) -> None:
+def add_server(parser: argparse.ArgumentParser) -> "argparse._ArgumentGroup":
+    """Which server, and who asks; returns the group, for what else is said of it."""
     group = parser.add_argument_group("the server")
     group.add_argument(
         "--url",
@@ -38,6 +39,11 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("CHORUS_API_KEY"),
         help="sent as a bearer token (default: $CHORUS_API_KEY, or none)",
     )
+    return group
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    group = add_server(parser)
     group.add_argument(
         "--timeout",
         type=positive_float,

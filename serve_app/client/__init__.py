@@ -1,21 +1,23 @@
-"""A typed client: recordings in, transcripts out. Imports nothing of the server.
+"""A typed client: recordings or live audio in, text out. Imports nothing of the server.
 
     with Client("http://127.0.0.1:8000") as client:
         print(client.transcribe("talk.mp3").text)
 
-`http` speaks, `answers` understands, `errors` says what can go wrong.
+`http` speaks, `live` streams, `answers` understands, `errors` says what can go wrong.
 """
 
-from serve_app.client.answers import Format, ModelDescription, Task, Transcription
+from serve_app.client.answers import Format, LiveText, ModelDescription, Task, Transcription
 from serve_app.client.errors import (
     AnswerTimeoutError,
     ClientError,
     ConnectionLostError,
     InvalidUrlError,
     ServerError,
+    StreamEndedError,
     UnreachableError,
 )
 from serve_app.client.http import Audio, Client
+from serve_app.client.live import LiveStream
 
 __all__ = [
     "AnswerTimeoutError",
@@ -25,8 +27,11 @@ __all__ = [
     "ConnectionLostError",
     "Format",
     "InvalidUrlError",
+    "LiveStream",
+    "LiveText",
     "ModelDescription",
     "ServerError",
+    "StreamEndedError",
     "Task",
     "Transcription",
     "UnreachableError",

@@ -43,6 +43,26 @@ class Transcription:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveText:
+    """What a live stream says so far, from its beginning."""
+
+    confirmed: str
+    """Only ever grows."""
+    unsure: str
+    """What follows it for now, and may change."""
+    num_settled: int = 0
+    """Characters of `confirmed` that are final, with the audio that they were heard in."""
+    is_final: bool = False
+    """Whether this is all of it: the last text of a stream."""
+    latency_s: float | None = None
+    """Since the audio that it was heard in was handed over, where the server says what it heard."""
+
+    @property
+    def text(self) -> str:
+        return self.confirmed + self.unsure
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDescription:
     """One entry of `/v1/models`."""
 
@@ -61,6 +81,8 @@ class ModelDescription:
     attribution: str | None = None
     """What the licence wants users to be shown."""
     non_commercial: bool = False
+    streaming: bool = False
+    """Whether it takes live streams; recordings, if not."""
 
 
 def stages_s(server_timing: str) -> dict[str, float]:
@@ -113,4 +135,5 @@ def model_of(entry: Mapping[str, Any]) -> ModelDescription:
         translations=entry.get("translations") or {},
         attribution=entry.get("attribution"),
         non_commercial=bool(entry.get("non_commercial")),
+        streaming=bool(entry.get("streaming")),
     )

@@ -5,6 +5,7 @@ ClientError
 ├── UnreachableError       nothing listens at the address
 ├── ConnectionLostError    the server went away in the middle of an answer
 ├── AnswerTimeoutError     the server took longer than this client waits
+├── StreamEndedError       the server ended a live stream, and why
 └── ServerError            the server said no, and why
 
 They survive pickling, because each passes every argument to `super().__init__`.
@@ -63,6 +64,17 @@ class AnswerTimeoutError(ClientError):
 
     def __str__(self) -> str:
         return f"{self.url} did not answer within {self.timeout_s:g} s"
+
+
+class StreamEndedError(ClientError):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        """As WebSockets close: RFC 6455 §7.4.1."""
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the server ended the stream: {self.reason or 'without a reason'} ({self.code})"
 
 
 class ServerError(ClientError):

@@ -62,8 +62,7 @@ class Client:
         max_wait_s: float = 60.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        _check_url(base_url)
-        self.base_url = base_url.rstrip("/").removesuffix("/v1")
+        self.base_url = checked_url(base_url)
         self.timeout_s = timeout_s
         self.max_retries = max_retries
         self.max_wait_s = max_wait_s
@@ -211,13 +210,19 @@ class Client:
             num_attempts += 1
 
 
-def _check_url(base_url: str) -> None:
+def checked_url(base_url: str) -> str:
+    """The address of a server, without what clients of OpenAI's API append to it.
+
+    Raises:
+        InvalidUrlError: it is no HTTP address.
+    """
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL as error:
         raise InvalidUrlError(base_url) from error
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidUrlError(base_url)
+    return base_url.rstrip("/").removesuffix("/v1")
 
 
 def _pause_s(error: ServerError | ConnectionLostError, num_attempts: int) -> float | None:

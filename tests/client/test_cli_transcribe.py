@@ -274,6 +274,7 @@ def test_models_are_a_table_of_all_that_a_user_chooses_by(capsys):
         "name",
         "aliases",
         "kind",
+        "takes",
         "languages",
         "tasks",
         "translates",
@@ -287,6 +288,7 @@ def test_models_are_a_table_of_all_that_a_user_chooses_by(capsys):
             "parakeet-tiny",
             "parakeet, tiny",
             "parakeet",
+            "recordings",
             "en de",
             "transcribe",
             "–",
@@ -294,11 +296,23 @@ def test_models_are_a_table_of_all_that_a_user_chooses_by(capsys):
             "CC-BY-4.0",
             "no",
         ],
-        ["pretender", "–", "simulated", "en fr", "transcribe", "–", "simulated", "–", "yes"],
+        [
+            "pretender",
+            "–",
+            "simulated",
+            "recordings",
+            "en fr",
+            "transcribe",
+            "–",
+            "simulated",
+            "–",
+            "yes",
+        ],
         [
             "canary-tiny",
             "–",
             "canary",
+            "recordings",
             "en de fr",
             "transcribe, translate",
             "en ↔ de fr",
@@ -320,7 +334,7 @@ def test_models_as_json_are_for_scripts(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "stop", "check", "transcribe", "translate", "models", "eval"]
+    "command", ["serve", "stop", "check", "transcribe", "translate", "listen", "models", "eval"]
 )
 def test_the_help_of_each_command_has_examples(command, capsys):
     with pytest.raises(SystemExit) as exit_:

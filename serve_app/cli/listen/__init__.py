@@ -1,0 +1,139 @@
+"""`chorus listen`: a microphone or a recording in, its words out while they are spoken."""
+
+import argparse
+import asyncio
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from serve_app.cli.listen.crowd import run_crowd
+from serve_app.cli.listen.microphone import MicrophoneError, device_table, microphone
+from serve_app.cli.listen.recording import UnreadableRecordingError, paced, read_recording
+from serve_app.cli.listen.screen import screen_for
+from serve_app.cli.listen.streaming import Heard, listen, quantile, until
+from serve_app.cli.parsers import (
+    Commands,
+    add_command,
+    add_server,
+    positive_float,
+    positive_int,
+)
+from serve_app.client import LiveStream
+
+_EXAMPLES = """\
+  chorus listen                                 the microphone, until Ctrl-C
+  chorus listen --list-devices                  which microphones there are
+  chorus listen --device USB --language de      one of them, in German
+  chorus listen talk.mp3                        a recording, as if it were spoken now
+  chorus listen talk.mp3 --speed 4              four times as fast; `inf`: as fast as it is taken
+  chorus listen talk.mp3 --clients 16           sixteen at a time, and how long their texts took
+  chorus listen > notes.txt                     lines with [PARTIAL] and [FINAL] in front
+"""
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "listen",
+        help="write down live what a microphone hears, or a recording says",
+        description="Stream the microphone, or FILE at the pace it was spoken in, to a running\n"
+        "server, and show the words as they are understood: on a terminal one line that goes on\n"
+        "changing (what may still change is faint), elsewhere a line for each change, [PARTIAL]\n"
+        "or [FINAL]. Ctrl-C ends the audio and waits for the last words; again, for nothing.\n"
+        "Afterwards stderr says how long the text took: since its audio was handed over, and\n"
+        "from the end of the audio to the final text. A connection that breaks is made again,\n"
+        "and no word is lost by it. The microphone needs: pip install 'chorus-speech[mic]'.",
+        examples=_EXAMPLES,
+    )
+    parser.add_argument(
+        "file",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="a recording: WAV, FLAC, MP3, OGG, M4A, WebM, … (default: the microphone)",
+    )
+    parser.add_argument(
+        "--model", help="a live one that `chorus models` lists (default: the server's)"
+    )
+    parser.add_argument("--language", metavar="CODE", help="what is spoken: en, de-DE, German")
+    parser.add_argument(
+        "--device", metavar="D", help="the microphone: its number, or a part of its name"
+    )
+    parser.add_argument("--list-devices", action="store_true", help="list microphones, and leave")
+    parser.add_argument(
+        "--speed",
+        type=positive_float,
+        default=1.0,
+        metavar="X",
+        help="how much faster than it was spoken to stream FILE (default: 1)",
+    )
+    parser.add_argument(
+        "--clients",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="stream FILE N times at once, and sum up (default: 1)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="show the text, and no times")
+    add_server(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        if args.list_devices:
+            print(device_table())
+            return 0
+        if args.file is None and args.clients > 1:
+            print("chorus listen: --clients needs a FILE", file=sys.stderr)
+            return 2
+        pcm = None if args.file is None else read_recording(args.file)
+        if args.clients > 1:
+            return asyncio.run(run_crowd(lambda: _stream(args), pcm or b"", args))
+        return asyncio.run(_listen(args, pcm))
+    except (MicrophoneError, UnreadableRecordingError) as error:
+        print(f"chorus listen: {error}", file=sys.stderr)
+        return 1
+
+
+async def _listen(args: argparse.Namespace, pcm: bytes | None) -> int:
+    source: AsyncIterator[bytes]
+    source = microphone(args.device) if pcm is None else paced(pcm, args.speed)
+    screen = screen_for(sys.stdout, width=shutil.get_terminal_size().columns)
+    try:
+        heard = await listen(_stream(args), until(source, _interrupted()), screen.show)
+    finally:
+        screen.close()
+    if not args.quiet:
+        print(_times(heard), file=sys.stderr)
+    return 0
+
+
+def _stream(args: argparse.Namespace) -> LiveStream:
+    return LiveStream(args.url, args.api_key, model=args.model, language=args.language)
+
+
+def _interrupted() -> asyncio.Event:
+    """Set by the first Ctrl-C; the second does what it always does."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_interrupt() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, on_interrupt)
+    return stop
+
+
+def _times(heard: Heard) -> str:
+    parts = [f"{heard.audio_s:.1f} s of audio"]
+    if heard.latencies_s:
+        p50_s, p95_s = (quantile(heard.latencies_s, share) for share in (0.5, 0.95))
+        parts.append(f"text {p50_s * 1000:.0f} ms after it (p50), {p95_s * 1000:.0f} ms (p95)")
+    parts.append(f"final text {heard.final_s * 1000:.0f} ms after the end")
+    if heard.num_returns:
+        parts.append(f"connection made again {heard.num_returns} times")
+    return "; ".join(parts)
