@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop test test-long check bench overload tiny
+.PHONY: help install run serve stop browser test test-long check bench overload tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ serve: install  ## Serve CONFIG=configs/….yaml in the foreground on PORT=8000
 stop: install  ## Stop the server that `make run` started
 	@$(BIN)/chorus stop --port $(PORT)
 
+browser: install  ## Install a headless Chromium, which the tests of the page need, unless there is one
+	@.ci/browser
+
 test: install  ## Test everything that takes seconds
 	@$(BIN)/python -m pytest
 
@@ -75,4 +78,5 @@ tiny: install  ## Train the embedded models again (about an hour each on two cor
 	@$(BIN)/python -m tiny parakeet --epochs 3 --minutes 10 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 2 --minutes 4.5 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 13 --continue
+	@$(BIN)/python -m tiny streaming
 	@$(BIN)/python -m tiny canary

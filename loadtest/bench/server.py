@@ -51,6 +51,21 @@ def model_of(config: Path, name: str | None) -> ModelConfig:
     raise BenchError(f"{config} has no model {wanted!r}")
 
 
+def streaming_model_of(config: Path, name: str | None) -> ModelConfig:
+    """As `model_of`, of the models that take live streams.
+
+    Raises:
+        ConfigError: the file is wrong.
+        BenchError: it has no such model.
+    """
+    settings = serve_config.server_config(serve_config.load(config))
+    wanted = name or settings.default_streaming_model
+    for model in settings.models:
+        if model.streaming is not None and wanted in (None, model.name, *model.aliases):
+            return model
+    raise BenchError(f"{config} has no model {wanted or ''!r} for live streams")
+
+
 @contextmanager
 def own_server(
     config: Path, model: ModelConfig, *, limits: Mapping[str, float] | None = None
@@ -92,7 +107,8 @@ def fixed_config(
     document.setdefault("http_options", {})["host"] = "127.0.0.1"  # type: ignore[index]
     application = document["applications"][0]  # type: ignore[index]
     application["args"]["models"] = [model.model_dump(mode="json")]
-    application["args"].pop("default_model", None)
+    for key in ("default_model", "default_translation_model", "default_streaming_model"):
+        application["args"].pop(key, None)
     application["args"].setdefault("limits", {}).update(limits)
     kept = []
     for deployment in application.get("deployments", []):

@@ -4,7 +4,8 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,31 @@ SLOW = {
     "simulated": {"fixed_s": 0.5, "per_audio_s": 0.0},
 }
 """Half a second for each chunk of two: what it still works on can be told from outside."""
+CHOIR = {
+    "name": "choir",
+    "kind": "simulated",
+    "streaming": {"num_slots": 8, "max_segment_s": 2.0, "stall_s": 5.0},
+}
+"""Two replicas for live streams, in segments short enough to move often."""
+ASLEEP = {"name": "asleep", "kind": "simulated", "streaming": {"num_slots": 2}}
+"""Scaled to zero while nobody streams, and up to two replicas of two slots."""
+STREAMING_DEPLOYMENTS = [
+    {"name": "choir", "num_replicas": 2, "ray_actor_options": {"num_cpus": 0.05}},
+    {
+        "name": "asleep",
+        "ray_actor_options": {"num_cpus": 0.05},
+        "autoscaling_config": {
+            "min_replicas": 0,
+            "initial_replicas": 0,
+            "max_replicas": 2,
+            "metrics_interval_s": 0.5,
+            "look_back_period_s": 2.0,
+            "upscale_delay_s": 0.5,
+            "downscale_delay_s": 3.0,
+            "policy": {"policy_function": "serve_app.deployments.streaming.scaling:SlotsPolicy"},
+        },
+    },
+]
 
 
 @dataclass(frozen=True)
@@ -45,9 +71,21 @@ class Server:
 
     def replica(self, deployment: str) -> psutil.Process:
         """The process of a deployment's replica; Ray names it in its title."""
+        return next(iter(self.replicas(deployment)))
+
+    def replicas(self, deployment: str) -> list[psutil.Process]:
         title = f"ray::ServeReplica:chorus:{deployment}"
         mine = psutil.Process().children(recursive=True)
-        return next(process for process in mine if title in " ".join(process.cmdline()))
+        return [process for process in mine if title in _command(process)]
+
+    def scale(self, deployment: str, num_replicas: int) -> None:
+        """Have so many replicas of it, as `serve deploy` would."""
+        document = yaml.safe_load(self.config.read_text())
+        for entry in document["applications"][0]["deployments"]:
+            if entry["name"] == deployment:
+                entry["num_replicas"] = num_replicas
+        self.config.write_text(yaml.safe_dump(document))
+        server.deploy(serve_config.load(self.config))
 
     def redeploy(self, user_config: dict[str, object]) -> None:
         """Give the slow model another `user_config`, as `serve deploy` would."""
@@ -62,6 +100,21 @@ class Server:
         return process.pid
 
 
+def _command(process: psutil.Process) -> str:
+    """Empty of a process that is gone meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def eventually(condition: Callable[[], bool], *, within_s: float = 30.0) -> None:
+    """Ask until it is so; each asking takes its time."""
+    give_up_at = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < give_up_at
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -73,8 +126,9 @@ def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     folder = tmp_path_factory.mktemp("configs")
     document = yaml.safe_load((ROOT / "configs/tiny.yaml").read_text())
     application = document["applications"][0]
-    application["args"]["models"].append(SLOW)
+    application["args"]["models"] += [CHOIR, ASLEEP, SLOW]
     application["args"]["metrics_port"] = free_port()
+    application["deployments"] += STREAMING_DEPLOYMENTS
     application["deployments"].append(
         {"name": "slow", "max_ongoing_requests": 64, "ray_actor_options": {"num_cpus": 0.1}}
     )
