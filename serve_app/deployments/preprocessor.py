@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
+from serve_app.allocator import return_large_blocks
 from serve_app.audio.sandbox import DecoderPool
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
 from serve_app.config import ModelConfig, PreprocessorConfig
@@ -39,6 +40,7 @@ class Preprocessor:
         handles: dict[str, Handle],
     ) -> None:
         join_serve_logs()
+        return_large_blocks()
         self._models = {model.name: model for model in models}
         self._handles = handles
         self._infos: dict[str, ModelInfo] = {}

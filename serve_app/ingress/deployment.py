@@ -10,6 +10,7 @@ import httpx
 from ray import serve, util
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.allocator import return_large_blocks
 from serve_app.config import ModelConfig, ServerConfig
 from serve_app.deployments.ledger import PatientLedger
 from serve_app.deployments.links.host import ServeDeployment, ServeStreamHost
@@ -140,6 +141,7 @@ class Ingress:
         ledger: Handle | None = None,
     ) -> None:
         join_serve_logs()
+        return_large_blocks()
         log_beside_serves(AUDIT_LOGGER, "audit")
         self._config = config
         self._ledger = ledger
