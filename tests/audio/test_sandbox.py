@@ -1,87 +1,37 @@
 """Whatever an upload does to its decoder costs one request, and no process is left behind."""
 
 import asyncio
-import contextlib
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from serve_app.audio.sandbox import DecoderPool
 from serve_app.audio.sandbox.messages import refusal_from_json, refusal_to_json
-from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
+from serve_app.audio.waveform import SAMPLE_RATE_HZ
 from serve_app.errors import (
     AtCapacityError,
     AudioTooLongError,
-    ConfigError,
     EmptyAudioError,
     InvalidOptionError,
     SpeechError,
     UndecodableAudioError,
     UnsupportedFormatError,
 )
-from tests.audio.audio_files import encode, speechlike
-
-MIB = 1 << 20
-CLIP = encode(speechlike(2.0, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ, "WAV", "PCM_16")
-CLIP_PCM = np.frombuffer(CLIP[44:], "<i2")
-LONG_S = 1800
-LONG = encode(np.zeros((LONG_S * 8_000, 2), np.int16), 8_000, "FLAC")
-
-
-@asynccontextmanager
-async def pool(**overrides: Any) -> AsyncIterator[DecoderPool]:
-    settings: dict[str, Any] = {
-        "num_decoders": 1,
-        "max_waiting": 8,
-        "timeout_s": 20.0,
-        "memory_bytes": 512 * MIB,
-        "max_audio_s": 7200.0,
-    }
-    decoders = DecoderPool(**{**settings, **overrides})
-    await decoders.start()
-    try:
-        yield decoders
-    finally:
-        await decoders.close()
-
-
-async def whole(decoders: DecoderPool, data: bytes, **options: Any) -> Pcm:
-    return np.concatenate([block async for block in decoders.decode(data, **options)])
-
-
-def exists(pid: int) -> bool:
-    """Whether a process lives, or has ended and nobody has asked for its status."""
-    return Path(f"/proc/{pid}").exists()
-
-
-def state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().split()[2]
-
-
-async def ended(pid: int) -> None:
-    """Return once a process has ended."""
-    gone = asyncio.Event()
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    asyncio.get_running_loop().add_reader(pidfd, gone.set)
-    async with asyncio.timeout(10):
-        await gone.wait()
-    asyncio.get_running_loop().remove_reader(pidfd)
-    os.close(pidfd)
-
-
-def only(pids: frozenset[int]) -> int:
-    (pid,) = pids
-    return pid
+from tests.audio.audio_files import encode
+from tests.audio.sandbox_pool import (
+    CLIP,
+    CLIP_PCM,
+    LONG,
+    LONG_S,
+    MIB,
+    consume,
+    ended,
+    only,
+    pool,
+    state,
+    whole,
+)
 
 
 async def test_a_clip_comes_back_as_it_is_and_the_decoder_stays() -> None:
@@ -139,33 +89,6 @@ async def test_whoever_gives_up_waiting_leaves_the_queue() -> None:
         assert np.array_equal(await whole(decoders, CLIP), CLIP_PCM)
 
 
-async def test_a_killed_decoder_costs_its_own_upload_only() -> None:
-    async with pool(num_decoders=2) as decoders:
-        victims = decoders.pids
-        both = [decoders.decode(LONG), decoders.decode(LONG)]
-        for each in both:
-            await anext(each)
-        os.kill(min(victims), signal.SIGKILL)
-        lengths: list[float] = []
-        for each in both:
-            with contextlib.suppress(UndecodableAudioError):
-                num_samples = sum([len(block) async for block in each])
-                lengths.append(num_samples / SAMPLE_RATE_HZ)
-        assert len(lengths) == 1
-        assert lengths[0] == pytest.approx(LONG_S, abs=3)
-        await ended(min(victims))
-        assert np.array_equal(await whole(decoders, CLIP), CLIP_PCM)
-
-
-async def test_a_decoder_that_dies_idle_is_replaced_before_anybody_asks() -> None:
-    async with pool() as decoders:
-        victim = only(decoders.pids)
-        os.kill(victim, signal.SIGKILL)
-        await ended(victim)
-        assert np.array_equal(await whole(decoders, CLIP), CLIP_PCM)
-        assert only(decoders.pids) != victim
-
-
 async def test_an_upload_that_needs_more_memory_than_allowed_is_refused() -> None:
     async with pool(memory_bytes=320 * MIB) as decoders:
         victim = only(decoders.pids)
@@ -202,18 +125,13 @@ async def test_whoever_leaves_early_leaves_no_work_behind(how: str) -> None:
         if how == "closed":
             await blocks.aclose()
         else:
-            rest = asyncio.create_task(_consume(blocks))
+            rest = asyncio.create_task(consume(blocks))
             await asyncio.sleep(0)
             rest.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await rest
         await ended(victim)
         assert np.array_equal(await whole(decoders, CLIP), CLIP_PCM)
-
-
-async def _consume(blocks: AsyncIterator[Pcm]) -> None:
-    async for _ in blocks:
-        pass
 
 
 async def test_a_decoder_waits_for_whoever_reads_slowly() -> None:
@@ -251,72 +169,6 @@ async def test_a_hundred_megabytes_pass_and_the_event_loop_goes_on() -> None:
         counting.cancel()
     assert num_samples == len(samples)
     assert num_turns > 1000
-
-
-async def test_closing_ends_every_decoder_and_tells_who_is_there() -> None:
-    async with pool(num_decoders=2) as decoders:
-        pids = decoders.pids
-        busy = [decoders.decode(LONG), decoders.decode(LONG)]
-        for each in busy:
-            await anext(each)
-        waiting = asyncio.create_task(whole(decoders, CLIP))
-        await asyncio.sleep(0)
-        await decoders.close()
-        assert not any(exists(pid) for pid in pids)
-        for each in busy:
-            with pytest.raises(AtCapacityError):
-                await _consume(each)
-        with pytest.raises(AtCapacityError):
-            await waiting
-        with pytest.raises(AtCapacityError):
-            await whole(decoders, CLIP)
-
-
-async def test_a_decoder_that_cannot_start_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigError, match="does not start"):
-        async with pool(memory_bytes=1 * MIB):
-            pass
-
-
-async def test_decoders_end_with_a_parent_that_is_killed() -> None:
-    parent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PARENT), stdout=asyncio.subprocess.PIPE
-    )
-    assert parent.stdout is not None
-    pids = [int(pid) for pid in (await parent.stdout.readline()).split()]
-    assert len(pids) == 2
-    parent.kill()
-    await parent.communicate()
-    for pid in pids:
-        await ended(pid)
-
-
-PARENT = """
-import asyncio
-from serve_app.audio.sandbox import DecoderPool
-
-async def main():
-    pool = DecoderPool(
-        num_decoders=2, max_waiting=1, timeout_s=9, memory_bytes=1 << 29, max_audio_s=9
-    )
-    await pool.start()
-    print(*pool.pids, flush=True)
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-
-
-async def test_decoders_see_no_environment_and_little_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET_TOKEN", "hush")
-    async with pool() as decoders:
-        proc = Path(f"/proc/{only(decoders.pids)}")
-        assert b"SECRET_TOKEN" not in (proc / "environ").read_bytes()
-        assert len(list((proc / "fd").iterdir())) <= 4
-        assert len(list((proc / "task").iterdir())) == 1
-        limits = (proc / "limits").read_text()
-        for line in ("Max file size             0", "Max core file size        0"):
-            assert line in limits
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """`chorus transcribe` and `chorus models`: what they write where, and how they end."""
 
-import io
 import json
 import signal
 import socket
@@ -166,55 +165,6 @@ def test_words_of_a_simulated_model_are_called_made_up(recording, capsys):
     assert "made up" in err
 
 
-def test_without_a_terminal_progress_is_plain_lines(recording, capsys):
-    files = [str(recording(f"{number}.wav", "x")) for number in range(3)]
-    main(["transcribe", *files, "--concurrency", "1"])
-    assert capsys.readouterr().err.splitlines() == [f"{n}/3 transcribed" for n in (1, 2, 3)]
-    main(["transcribe", *files, "--quiet"])
-    assert capsys.readouterr().err == ""
-
-
-class Writes(io.StringIO):
-    """Keeps what is written apart, as an unbuffered stream hands it on."""
-
-    def __init__(self, *, is_terminal: bool = False) -> None:
-        super().__init__()
-        self.is_terminal = is_terminal
-        self.all: list[str] = []
-
-    def write(self, text: str) -> int:
-        self.all.append(text)
-        return super().write(text)
-
-    def isatty(self) -> bool:
-        return self.is_terminal
-
-
-def test_a_transcript_cannot_come_into_the_middle_of_a_line_of_progress(recording, monkeypatch):
-    err = Writes()
-    monkeypatch.setattr("sys.stderr", err)
-    main(["transcribe", *(str(recording(f"{number}.wav", "x")) for number in range(3))])
-    assert sorted(err.all) == [f"{n}/3 transcribed\n" for n in (1, 2, 3)]
-
-
-def test_where_the_transcripts_are_watched_there_are_no_lines_of_progress(recording, monkeypatch):
-    err = Writes()
-    monkeypatch.setattr("sys.stderr", err)
-    monkeypatch.setattr("sys.stdout", Writes(is_terminal=True))
-    main(["transcribe", *(str(recording(f"{number}.wav", "x")) for number in range(3))])
-    assert err.all == []
-
-
-def test_on_a_terminal_progress_is_a_bar_that_leaves_stdout_alone(recording, capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    file = str(recording("a.wav", "hello"))
-    main(["transcribe", file, file])
-    out, err = capsys.readouterr()
-    assert out == f"{file}: hello\n" * 2
-    assert "transcribing" in err
-    assert "\x1b[" in err
-
-
 def test_an_address_without_its_scheme_is_told_so(capsys):
     assert main(["models", "--url", "foo"]) == 1
     assert "foo is no address of a server" in capsys.readouterr().err
@@ -264,80 +214,3 @@ def test_options_out_of_range_are_refused(recording, options, capsys):
         main(["transcribe", str(recording("a.wav", "x")), *options])
     assert exit_.value.code == 2
     assert options[0] in capsys.readouterr().err
-
-
-def test_models_are_a_table_of_all_that_a_user_chooses_by(capsys):
-    assert main(["models"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    titles = [cell.strip() for cell in lines[1].split("┃")[1:-1]]
-    assert titles == [
-        "name",
-        "aliases",
-        "kind",
-        "takes",
-        "languages",
-        "tasks",
-        "translates",
-        "device",
-        "licence",
-        "simulated",
-    ]
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
-    assert rows == [
-        [
-            "parakeet-tiny",
-            "parakeet, tiny",
-            "parakeet",
-            "recordings",
-            "en de",
-            "transcribe",
-            "–",
-            "cpu",
-            "CC-BY-4.0",
-            "no",
-        ],
-        [
-            "pretender",
-            "–",
-            "simulated",
-            "recordings",
-            "en fr",
-            "transcribe",
-            "–",
-            "simulated",
-            "–",
-            "yes",
-        ],
-        [
-            "canary-tiny",
-            "–",
-            "canary",
-            "recordings",
-            "en de fr",
-            "transcribe, translate",
-            "en ↔ de fr",
-            "loading",
-            "–",
-            "no",
-        ],
-    ]
-    assert lines[-1] == "parakeet-tiny: parakeet-tiny by us"
-
-
-def test_models_as_json_are_for_scripts(capsys):
-    assert main(["models", "--json"]) == 0
-    assert [model["name"] for model in json.loads(capsys.readouterr().out)] == [
-        "parakeet-tiny",
-        "pretender",
-        "canary-tiny",
-    ]
-
-
-@pytest.mark.parametrize(
-    "command", ["serve", "stop", "check", "transcribe", "translate", "listen", "models", "eval"]
-)
-def test_the_help_of_each_command_has_examples(command, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main([command, "--help"])
-    assert exit_.value.code == 0
-    assert f"examples:\n  chorus {command}" in capsys.readouterr().out
