@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 import serve_app
 from serve_app.config import ServerConfig
@@ -23,7 +24,7 @@ from serve_app.ingress.auth.guards import Guards, guards_of, is_audited, shown, 
 from serve_app.ingress.auth.secrets import Signer
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, RequestId
-from serve_app.ingress.problems import problem_of, problem_of_http
+from serve_app.ingress.problems import problem_of, problem_of_http, refuse
 from serve_app.ingress.sockets.serving import Sockets, Tally
 from serve_app.ingress.web import site
 from serve_app.ingress.wires import asr, op, openai, plain
@@ -73,6 +74,7 @@ def build_app(
     for wire in wires:  # FastAPI can ask for a key of requests only; the door asks sockets too
         app.include_router(wire)
     app.include_router(site.router())
+    app.router.default = _on_unknown_path
     return app
 
 
@@ -109,6 +111,14 @@ def _middleware(
         Middleware(Admission, gate=gate, forecast=forecast, limits=config.limits),
         Middleware(Faults),
     ]
+
+
+async def _on_unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
+    """Starlette's own denies a socket with a 403 that says nothing."""
+    error = HTTPException(404)
+    if scope["type"] != "websocket":
+        raise error
+    await refuse(problem_of_http(error), scope, receive, send)
 
 
 async def _on_speech_error(request: Request, error: Any) -> Response:

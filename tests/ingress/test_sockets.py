@@ -63,6 +63,22 @@ async def test_one_socket_too_many_is_refused_in_place_of_its_handshake(
             pass
 
 
+async def test_a_server_that_cannot_deny_in_words_closes_with_a_code(gate: Gate) -> None:
+    config = ServerConfig.model_validate({"models": [{"name": "pretender", "kind": "simulated"}]})
+    app = build_app(config, ScriptedBackend(), gate=gate)
+    sent: list[dict[str, object]] = []
+
+    async def send(message) -> None:
+        sent.append(dict(message))
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/nothing", "headers": [], "query_string": b""}
+    await app(scope, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1008, "reason": "not_found"}]
+
+
 async def is_let_in(url: str) -> bool:
     try:
         async with connect(url):

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.ingress.backend import Around
+from serve_app.ingress.problems import route_path
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
@@ -132,12 +133,6 @@ class Accounted(Around):
                 exchange.audio_s += max(0.0, until_s - heard_s)
                 heard_s = max(heard_s, until_s)
                 yield part
-
-
-def route_path(scope: Scope) -> str:
-    """The path below the prefix that the server is mounted at."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")) or "/"
 
 
 def _count(message: Message, exchange: Exchange) -> None:

@@ -33,10 +33,10 @@ from serve_app.errors import (
     StreamLimitError,
     UnauthenticatedError,
 )
-from serve_app.ingress.auth.audit import Exchange, current, route_path
+from serve_app.ingress.auth.audit import Exchange, current
 from serve_app.ingress.auth.keys import Key, KeyFile, matching
 from serve_app.ingress.auth.secrets import PREFIX, Claims, Signer
-from serve_app.ingress.problems import TABLE, problem_of
+from serve_app.ingress.problems import TABLE, problem_of, refuse, route_path
 from serve_app.ingress.web import site
 
 OPEN_PATHS = site.PATHS | frozenset(
@@ -76,7 +76,7 @@ class Origins:
             headers = Headers(scope=scope)
             origin = headers.get("origin")
             if origin is not None and not self._is_allowed(origin, headers.get("host", "")):
-                await refuse(OriginRefusedError(origin[:100]), scope, receive, send)
+                await refuse(problem_of(OriginRefusedError(origin[:100])), scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
@@ -121,7 +121,7 @@ class Door:
             key = await self._caller(scope, exchange)
             await self._admit(key.name, key.limits, stream, works=_works(scope))
         except SpeechError as error:
-            await refuse(error, scope, receive, send)
+            await refuse(problem_of(error), scope, receive, send)
             return
         try:
             if stream is None:
@@ -223,17 +223,6 @@ def presented_by(scope: Scope) -> str | None:
             if offered.startswith(prefix):
                 return str(offered.removeprefix(prefix)) or None
     return None
-
-
-async def refuse(error: SpeechError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or deny a handshake: with the same words, where the server can say them."""
-    if scope["type"] == "websocket":
-        await receive()  # its `websocket.connect`
-    can_say = "websocket.http.response" in (scope.get("extensions") or {})
-    if scope["type"] == "http" or can_say:
-        await problem_of(error).response(route_path(scope))(scope, receive, send)
-    else:
-        await send(_closing(error))
 
 
 def _closing(error: SpeechError) -> Message:

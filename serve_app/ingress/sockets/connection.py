@@ -8,9 +8,8 @@ from starlette.datastructures import Headers
 from starlette.websockets import WebSocket
 
 from serve_app.errors import MessageError
-from serve_app.ingress.admission.door import refuse
 from serve_app.ingress.auth.door import SUBPROTOCOLS
-from serve_app.ingress.problems import Problem
+from serve_app.ingress.problems import Problem, refuse
 from serve_app.ingress.sockets.inbox import Inbox, Unread
 from serve_app.transcript.render import Json
 

@@ -71,6 +71,14 @@ def text_of(messages: list[dict[str, Any]]) -> str:
     return max((message.get(name, "") for message in messages for name in names), key=len)
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/asr/", "/v1/realtime/x", "/transcribe"])
+async def test_a_socket_on_a_path_that_takes_none_is_denied_in_words(open_site, path) -> None:
+    site = await open_site()
+    status, error, _ = await site.server.refusal(path=path)
+    assert (status, error["code"], error["type"]) == (404, "not_found", "invalid_request_error")
+    await gone(site)
+
+
 @every_wire
 async def test_who_says_nothing_is_told_what_was_heard_and_let_go(open_site, path) -> None:
     site = await open_site(streams={"idle_timeout_s": 0.3})
