@@ -75,7 +75,8 @@ class StreamsConfig(Settings):
     max_ahead_s: PositiveFloat = 10.0
     """Audio of one stream that may wait for its steps; while it does, no more is read."""
     idle_timeout_s: PositiveFloat = 30.0
-    """A client that sends nothing for so long is told so and let go."""
+    """A client that sends nothing for so long is told so and let go; as long as audio of it waits
+    for its text, it is the client who waits."""
     min_pace: NonNegativeFloat = 0.05
     """Audio seconds per second that a client must send, on average over the waits for it of
     `idle_timeout_s`; one that trickles is told so and let go, as one that sends nothing."""

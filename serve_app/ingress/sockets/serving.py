@@ -84,11 +84,16 @@ class Sockets:
         `route` is its name among the metrics; `ask` raises what the handshake is denied with.
         """
         streams = self.config.streams
-        connection = Connection(websocket, self._unread, idle_timeout_s=streams.idle_timeout_s)
         stream = Stream(
             self._backend.stream_host,
             streams,
             lambda audio_s: self._tally.heard(route, audio_s),
+        )
+        connection = Connection(
+            websocket,
+            self._unread,
+            idle_timeout_s=streams.idle_timeout_s,
+            is_owing=lambda: stream.is_owing,
         )
         code = "left"
         try:

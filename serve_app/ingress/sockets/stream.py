@@ -130,10 +130,14 @@ class Stream:
     @property
     def settled_s(self) -> float | None:
         """See `StreamSession.settled_s`."""
-        opening = self._opening
-        if opening is None or not opening.done() or opening.cancelled() or opening.exception():
-            return None
-        return opening.result().settled_s
+        session = self._opened_session()
+        return None if session is None else session.settled_s
+
+    @property
+    def is_owing(self) -> bool:
+        """See `StreamSession.is_owing`."""
+        session = self._opened_session()
+        return session is not None and session.is_owing
 
     async def _open(self, asked: Asked) -> StreamSession:
         streaming = asked.model.streaming
@@ -148,6 +152,12 @@ class Stream:
         )
         host = self._host_of(asked.model.name)
         return await StreamSession.open(host, asked.options, settings)
+
+    def _opened_session(self) -> StreamSession | None:
+        opening = self._opening
+        if opening is None or not opening.done() or opening.cancelled() or opening.exception():
+            return None
+        return opening.result()
 
     async def _session(self) -> StreamSession:
         """Waiting for it may be given up; the opening goes on."""

@@ -7,7 +7,6 @@ client ──inbox──▶ wire.hear ──feed──▶ session ──events�
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -187,9 +186,8 @@ class Visit:
         is_more = True
         pace = Pace(self._streams)
         while is_more and not self._is_parting:
-            began_at = time.monotonic()
             message = await self._connection.receive()
-            waited_s = time.monotonic() - began_at
+            waited_s = self._connection.waited_s
             self._is_busy = True
             is_more = await self._wire.hear(message)
             self._is_busy = False

@@ -131,6 +131,12 @@ class StreamSession:
             return None
         return self._settings.offset_s + self._cutter.start_sample / SAMPLE_RATE_HZ
 
+    @property
+    def is_owing(self) -> bool:
+        """Whether audio is under way, or an event waits to be read: more will be told by itself."""
+        has_more = bool(self._slot.num_waiting or len(self._outbox) or self._held)
+        return has_more and not self._is_closed and self._error is None
+
     async def feed(self, pcm: bytes) -> None:
         """Take PCM16LE mono at 16 kHz, whole samples; wait while too much has no text yet.
 

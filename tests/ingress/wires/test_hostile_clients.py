@@ -99,6 +99,22 @@ async def test_who_says_nothing_at_all_is_let_go(open_site, path) -> None:
     assert said[-1]["error"]["code"] == client.close_reason == "stream_idle"
 
 
+@every_wire
+async def test_who_waits_for_its_text_may_go_on_afterwards(open_site, path) -> None:
+    """The model says nothing for three times as long as a client may."""
+    site = await open_site(streams={"idle_timeout_s": 0.2})
+    async with asyncio.timeout(WAITING), await opened(site, path) as client:
+        site.host.replicas[0].stall()
+        await say(client, path, speech(1, 0.5))
+        reading = asyncio.create_task(messages_of(client))
+        assert not (await asyncio.wait({reading}, timeout=0.6))[0]
+        site.host.replicas[0].resume()
+        await say(client, path, speech(2, 0.5))
+        said = await reading
+    assert client.close_reason == said[-1]["error"]["code"] == "stream_idle"
+    assert len(text_of(said[:-1]).split()) == 13
+
+
 async def test_only_the_waits_for_a_client_make_it_slow() -> None:
     pace = Pace(StreamsConfig(idle_timeout_s=10.0, min_pace=0.1))
     for second in range(1, 101):
