@@ -220,7 +220,9 @@ class StreamSession:
         num_samples += self._cutter.num_samples
         duration_s = self._settings.offset_s + num_samples / SAMPLE_RATE_HZ
         if duration_s > self._settings.max_stream_s:
-            raise AudioTooLongError(duration_s, self._settings.max_stream_s)
+            error = AudioTooLongError(duration_s, self._settings.max_stream_s)
+            error.param = None  # a stream has no field to blame
+            raise error
 
     async def _pass_on(self, cut: Cut) -> None:
         """Hand on what was cut; nothing once the stream has ended or was closed."""
