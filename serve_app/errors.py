@@ -163,7 +163,7 @@ class UnsupportedTranslationError(RequestError):
 class AudioError(SpeechError):
     """What arrived is no audio that can be transcribed."""
 
-    param = "file"
+    param: str | None = "file"
 
 
 class EmptyAudioError(AudioError):

@@ -195,14 +195,19 @@ class Door:
             await send(_closing(UnauthenticatedError("the API key was taken back")))
 
     async def _renew(self, key: Key, stream: str, exchange: Exchange) -> None:
-        """Renew the lease and charge the audio; return when the key opens nothing any more."""
+        """Renew the lease and charge the audio, and end the stream where that was too much; return
+        when the key opens nothing any more."""
         while True:
             await self.pause(RENEW_S)
             keys = await self.keys.keys()
             named = {each.name: each for each in keys if not each.has_expired(self.clock())}
-            if named.get(key.name) is None or named[key.name].sha256 != key.sha256:
+            now = named.get(key.name)
+            if now is None or now.sha256 != key.sha256:
                 return
-            await self.ledger.note(key.name, exchange.to_charge_s(), stream=stream)
+            charge_s = exchange.to_charge_s()
+            refusal = await self.ledger.renew(key.name, now.limits, charge_s, stream=stream)
+            if refusal is not None:
+                exchange.refuse(_error_of(refusal))
 
     def _spawn(self, note: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(note)

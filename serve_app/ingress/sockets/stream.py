@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from serve_app.audio.voice import DETECTORS
 from serve_app.audio.waveform import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from serve_app.config import StreamsConfig
-from serve_app.errors import UnsupportedOptionError
+from serve_app.errors import KeyLimitError, UnsupportedOptionError
 from serve_app.ingress.auth.audit import current
 from serve_app.ingress.sockets.asked import Asked
 from serve_app.pipelines.streaming.events import StreamEvent
@@ -120,6 +120,12 @@ class Stream:
         await self._begun.wait()
         async for event in (await self._session()).events():
             yield event
+
+    async def refused(self) -> KeyLimitError:
+        """Return once the caller may not go on, and say why."""
+        await self._exchange.refused.wait()
+        assert self._exchange.refusal is not None
+        return self._exchange.refusal
 
     async def close(self) -> None:
         """Give the slot up, even if who waits for that is cancelled; may be called again."""

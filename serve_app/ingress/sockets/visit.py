@@ -157,12 +157,15 @@ class Visit:
         telling = asyncio.create_task(self._tell())
         leaving = asyncio.create_task(self._connection.left())
         closing = asyncio.create_task(self._closing.event.wait())
-        tasks = {hearing, telling, leaving, closing}
+        refused = asyncio.create_task(self._stream.refused())
+        tasks = {hearing, telling, leaving, closing, refused}
         try:
             await asyncio.wait(tasks, return_when="FIRST_COMPLETED")
             error = _end_of(hearing, telling, leaving)
             if error is None and not hearing.done():
                 error = ShuttingDownError(self._closing.retry_after_s)
+                if refused.done():
+                    error = refused.result()
                 await self._stop(hearing)
             if not (self._wire.resumes and isinstance(error, ShuttingDownError)):
                 is_stopped = isinstance(error, ShuttingDownError)

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from serve_app.config import StreamsConfig
 from serve_app.errors import StreamIdleError
 from serve_app.ingress.admission import door
+from serve_app.ingress.auth import door as auth_door
 from serve_app.ingress.auth.audit import LOGGER
 from serve_app.ingress.sockets.visit import Pace
 from serve_app.pipelines.streaming.fake import FakeHost
@@ -276,3 +277,23 @@ async def test_what_is_heard_is_charged_to_the_key(open_site, path, tmp_path, li
     assert (line["key"], line["method"], line["status"]) == ("alice", "WEBSOCKET", 101)
     assert line["route"] == path
     assert line["audio_s"] == 1.5
+
+
+@every_wire
+async def test_a_key_that_has_had_its_audio_is_told_the_rest_and_let_go(
+    open_site, path, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(auth_door, "RENEW_S", 0.05)
+    keys = keys_file(tmp_path, alice={"audio_s_per_day": 1.0})
+    site = await open_site(auth={"keys_file": keys})
+    async with asyncio.timeout(WAITING), await opened(site, path, key=ALICE) as client:
+        await say(client, path, speech(1, 1.5))
+        said = await messages_of(client)
+    assert (client.close_code, client.close_reason) == (1013, "audio_limit_reached")
+    assert said[-1]["error"]["code"] == "audio_limit_reached"
+    assert said[-1]["error"]["type"] == "rate_limit_error"
+    assert len(text_of(said[:-1]).split()) == 19
+    status, error, headers = await site.server.refusal(path=path, key=ALICE)
+    assert (status, error["message"]) == (429, said[-1]["error"]["message"])
+    assert int(headers["retry-after"]) >= 1
+    await gone(site)
