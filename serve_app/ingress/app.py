@@ -56,17 +56,32 @@ def build_app(
     """
     gate = gate or gate_of(config.limits)
     forecast = forecast_of(config, backend.load)
-    backend = Accounted(backend) if is_audited(config.auth) else backend
-    backend = WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
+    backend = _watched(config, backend, forecast)
     signer = signer_for(config.auth, signing_secret)
     routers, wires = _routers(config, backend, Sockets(config, backend, gate, tally), signer)
     routes = [route for router in (*routers, *wires) for route in router.routes]
     guards = guards_of(config, routes, ledger, signer)
+    middleware = _middleware(config, gate, forecast, guards, request_ids=request_ids)
+    return _assembled(config, middleware, routers, wires)
+
+
+def _watched(config: ServerConfig, backend: Backend, forecast: Forecast) -> Backend:
+    """What it is given is charged, where anybody is, and weighed before."""
+    backend = Accounted(backend) if is_audited(config.auth) else backend
+    return WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
+
+
+def _assembled(
+    config: ServerConfig,
+    middleware: list[Middleware],
+    routers: list[APIRouter],
+    wires: list[APIRouter],
+) -> FastAPI:
     app = FastAPI(
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
-        middleware=_middleware(config, gate, forecast, guards, request_ids=request_ids),
+        middleware=middleware,
         exception_handlers=_HANDLERS,
     )
     for router in routers:

@@ -5,7 +5,7 @@ import pytest
 
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.wires import openai_form, plain
 
 HEAVY = ("torch", "nemo", "av", "soundfile", "ray", "scipy", "serve_app.audio.decode")
@@ -13,7 +13,7 @@ HEAVY = ("torch", "nemo", "av", "soundfile", "ray", "scipy", "serve_app.audio.de
 
 def test_the_ingress_stays_light() -> None:
     code = (
-        "import sys, serve_app.ingress.app, serve_app.ingress.fake;"
+        "import sys, serve_app.ingress.app, serve_app.ingress.backend.fake;"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     result = subprocess.run(

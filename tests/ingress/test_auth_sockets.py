@@ -13,7 +13,7 @@ from serve_app.ingress.auth.audit import Audit, current
 from serve_app.ingress.auth.door import CLAIMS, Door, Origins
 from serve_app.ingress.auth.keys import KeyFile, path_of
 from serve_app.ingress.auth.secrets import Claims, Signer
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from tests.ingress.auth import ALICE, FINGERPRINT, WAITING, Echo, SocketServer, keys_file
 from tests.ingress.conftest import MODELS
 

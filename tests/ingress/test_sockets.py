@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from serve_app.config import ServerConfig
 from serve_app.ingress.admission.gate import Gate
 from serve_app.ingress.app import build_app
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 
 pytestmark = pytest.mark.asyncio
 

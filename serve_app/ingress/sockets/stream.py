@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from serve_app.audio.voice import DETECTORS
 from serve_app.audio.waveform import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from serve_app.config import StreamsConfig
-from serve_app.errors import KeyLimitError, UnsupportedOptionError
+from serve_app.errors import AudioTooLongError, KeyLimitError, UnsupportedOptionError
 from serve_app.ingress.auth.audit import current
 from serve_app.ingress.sockets.asked import Asked
 from serve_app.pipelines.streaming.events import StreamEvent
@@ -92,7 +92,11 @@ class Stream:
             duration_s = len(piece) / _BYTES_PER_S
             self._exchange.audio_s += duration_s
             self._on_audio(duration_s)
-            await session.feed(piece)
+            try:
+                await session.feed(piece)
+            except AudioTooLongError as error:
+                error.param = None  # there is no field to blame
+                raise
             self.fed_s += duration_s
 
     async def commit(self) -> None:

@@ -64,12 +64,7 @@ class SessionSettings:
 class StreamSession:
     """One live stream, from `open` to `close`. One task may feed, another reads `events()`."""
 
-    def __init__(
-        self,
-        slot: SteadySlot,
-        options: StreamOptions,
-        settings: SessionSettings,
-    ) -> None:
+    def __init__(self, slot: SteadySlot, options: StreamOptions, settings: SessionSettings) -> None:
         self._slot = slot
         self._options = options
         self._settings = settings
@@ -94,10 +89,7 @@ class StreamSession:
 
     @classmethod
     async def open(
-        cls,
-        host: StreamHost,
-        options: StreamOptions,
-        settings: SessionSettings,
+        cls, host: StreamHost, options: StreamOptions, settings: SessionSettings
     ) -> Self:
         """Take a slot and begin.
 
@@ -220,9 +212,7 @@ class StreamSession:
         num_samples += self._cutter.num_samples
         duration_s = self._settings.offset_s + num_samples / SAMPLE_RATE_HZ
         if duration_s > self._settings.max_stream_s:
-            error = AudioTooLongError(duration_s, self._settings.max_stream_s)
-            error.param = None  # a stream has no field to blame
-            raise error
+            raise AudioTooLongError(duration_s, self._settings.max_stream_s)
 
     async def _pass_on(self, cut: Cut) -> None:
         """Hand on what was cut; nothing once the stream has ended or was closed."""
