@@ -26,7 +26,7 @@ from serve_app.ingress.backend import Backend
 from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, RequestId
 from serve_app.ingress.problems import problem_of, problem_of_http, refuse
 from serve_app.ingress.sockets.serving import Sockets, Tally
-from serve_app.ingress.web import site
+from serve_app.ingress.web import reference, site
 from serve_app.ingress.wires import asr, op, openai, plain
 from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
 from serve_app.ingress.wires.realtime import client_secrets
@@ -81,6 +81,8 @@ def _assembled(
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
+        docs_url=None,
+        redoc_url=None,
         middleware=middleware,
         exception_handlers=_HANDLERS,
     )
@@ -89,6 +91,7 @@ def _assembled(
     for wire in wires:  # FastAPI can ask for a key of requests only; the door asks sockets too
         app.include_router(wire)
     app.include_router(site.router())
+    app.include_router(reference.router(app.title))
     app.router.default = _on_unknown_path
     return app
 

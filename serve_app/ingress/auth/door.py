@@ -39,9 +39,7 @@ from serve_app.ingress.auth.secrets import PREFIX, Claims, Signer
 from serve_app.ingress.problems import TABLE, problem_of, refuse, route_path
 from serve_app.ingress.web import site
 
-OPEN_PATHS = site.PATHS | frozenset(
-    {"/", "/health", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
-)
+OPEN_PATHS = site.PATHS | frozenset({"/", "/health", "/ready", "/docs", "/redoc", "/openapi.json"})
 """What anybody may read: probes, what this is, and the page that asks for a key."""
 METRICS_PATH = "/metrics"
 
