@@ -64,10 +64,16 @@ def build(args: ServerConfig) -> Application:
         max_ongoing_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         backpressure_config={"status_code": 429, "retry_after_s": limits.retry_after_s},
-        graceful_shutdown_timeout_s=limits.request_timeout_s,
+        graceful_shutdown_timeout_s=_to_leave_s(config),
     )(Ingress).bind(
         config, preprocessor, streams, _ledger() if config.auth.keys_file is not None else None
     )
+
+
+def _to_leave_s(config: ServerConfig) -> float:
+    """An ingress that is one too many goes when its last stream has ended: it cannot move them."""
+    longest_s = config.limits.request_timeout_s
+    return max(longest_s, config.streams.max_stream_s) if config.streaming_models else longest_s
 
 
 def _ledger() -> Application:

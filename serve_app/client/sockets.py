@@ -21,6 +21,8 @@ _CLOSE_TIMEOUT_S = 2.0
 _COME_BACK = frozenset({1001, 1005, 1006, 1012, 1013})
 """RFC 6455 §7.4.1 and IANA's registry: going away, nothing said, abnormal, restart, try later."""
 _BUSY = frozenset({429, 502, 503, 504})
+_IN_VAIN = frozenset({"audio_limit_reached"})
+"""Until tomorrow."""
 
 
 async def open_socket(
@@ -90,5 +92,5 @@ def ended_by(error: ConnectionClosed, complaint: str) -> StreamEndedError:
 def may_pass(error: ServerError | StreamEndedError) -> bool:
     """Whether another try may find the server willing."""
     if isinstance(error, ServerError):
-        return error.status in _BUSY
+        return error.status in _BUSY and error.code not in _IN_VAIN
     return error.code in _COME_BACK

@@ -68,10 +68,15 @@ class StreamingConfig(Settings):
 class StreamsConfig(Settings):
     """What one live stream may cost, and when it is taken to have ended something."""
 
+    max_per_ingress: PositiveInt = 48
+    """Streams of one ingress replica; one more hears "at capacity" at once. Voice activity takes
+    1.4 % of a core for each, so these take two thirds of the one core that their loop has; the
+    rest is for their packets and texts, and for recordings."""
     max_ahead_s: PositiveFloat = 10.0
     """Audio of one stream that may wait for its steps; while it does, no more is read."""
     idle_timeout_s: PositiveFloat = 30.0
-    """A client that sends nothing for so long is told so and let go."""
+    """A client that sends nothing for so long is told so and let go; as long as audio of it waits
+    for its text, it is the client who waits."""
     min_pace: NonNegativeFloat = 0.05
     """Audio seconds per second that a client must send, on average over the waits for it of
     `idle_timeout_s`; one that trickles is told so and let go, as one that sends nothing."""

@@ -28,7 +28,8 @@ class Limits:
     requests_per_minute: float | None = None
     """A bucket of so many that fills at this rate: a key that was quiet may use it up at once."""
     audio_s_per_day: float | None = None
-    """From 0:00 UTC to 0:00 UTC. Counted once known, so the last recording may go beyond it."""
+    """From 0:00 UTC to 0:00 UTC. Counted once known, so the last recording may go beyond it, and
+    streams by what they hear between two renewals."""
     concurrent_streams: int | None = None
 
 
@@ -81,6 +82,11 @@ class Ledger:
             if stream is not None:
                 account.leases[stream] = now + LEASE_S
         return refusal
+
+    def renew(self, key: str, limits: Limits, audio_s: float, *, stream: str) -> Refusal | None:
+        """Charge `audio_s` to `key`, renew its `stream`, and say whether it may go on."""
+        self.note(key, audio_s, stream=stream)
+        return _refused_audio(self._accounts[key], limits, self._clock())
 
     def note(
         self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False

@@ -7,14 +7,16 @@ When it cannot be asked, an ingress counts by itself: a lost ledger must not sto
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from serve_app.deployments.accounts import Ledger, Limits, Refusal
 
 ASK_TIMEOUT_S = 0.5
 APART_S = 5.0
 """How long an ingress goes on alone before it asks a lost ledger again."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,10 @@ class AsyncLedger(Protocol):
 
     async def admit(
         self, key: str, limits: Limits, *, works: bool, stream: str | None = None
+    ) -> Refusal | None: ...
+
+    async def renew(
+        self, key: str, limits: Limits, audio_s: float, *, stream: str
     ) -> Refusal | None: ...
 
     async def note(
@@ -45,6 +51,11 @@ class LedgerReplica:
         self, key: str, limits: Limits, *, works: bool, stream: str | None = None
     ) -> Refusal | None:
         return self._ledger.admit(key, limits, works=works, stream=stream)
+
+    async def renew(
+        self, key: str, limits: Limits, audio_s: float, *, stream: str
+    ) -> Refusal | None:
+        return self._ledger.renew(key, limits, audio_s, stream=stream)
 
     async def note(
         self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False
@@ -76,24 +87,26 @@ class PatientLedger:
     async def admit(
         self, key: str, limits: Limits, *, works: bool, stream: str | None = None
     ) -> Refusal | None:
-        if self._clock() >= self._alone_until:
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    return await self._shared.admit(key, limits, works=works, stream=stream)
-            except (TimeoutError, LedgerLostError) as error:
-                self._part(error)
-        return await self._own.admit(key, limits, works=works, stream=stream)
+        return await self._ask(lambda each: each.admit(key, limits, works=works, stream=stream))
+
+    async def renew(
+        self, key: str, limits: Limits, audio_s: float, *, stream: str
+    ) -> Refusal | None:
+        return await self._ask(lambda each: each.renew(key, limits, audio_s, stream=stream))
 
     async def note(
         self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False
     ) -> None:
+        await self._ask(lambda each: each.note(key, audio_s, stream=stream, is_over=is_over))
+
+    async def _ask(self, ask: Callable[[AsyncLedger], Awaitable[T]]) -> T:
         if self._clock() >= self._alone_until:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    return await self._shared.note(key, audio_s, stream=stream, is_over=is_over)
+                    return await ask(self._shared)
             except (TimeoutError, LedgerLostError) as error:
                 self._part(error)
-        return await self._own.note(key, audio_s, stream=stream, is_over=is_over)
+        return await ask(self._own)
 
     def _part(self, error: Exception) -> None:
         self._alone_until = self._clock() + APART_S

@@ -222,6 +222,17 @@ class ServeLedger:
             raise LedgerLostError from error
         return refusal
 
+    async def renew(
+        self, key: str, limits: Limits, audio_s: float, *, stream: str
+    ) -> Refusal | None:
+        try:
+            refusal: Refusal | None = await self._handle.renew.remote(
+                key, limits, audio_s, stream=stream
+            )
+        except _LEDGER_LOST as error:
+            raise LedgerLostError from error
+        return refusal
+
     async def note(
         self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False
     ) -> None:

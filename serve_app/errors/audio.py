@@ -8,7 +8,7 @@ from serve_app.errors.root import ErrorCode, SpeechError
 class AudioError(SpeechError):
     """What arrived is no audio that can be transcribed."""
 
-    param = "file"
+    param: str | None = "file"
 
 
 class EmptyAudioError(AudioError):

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 import serve_app
 from serve_app.config import ServerConfig
@@ -23,9 +24,9 @@ from serve_app.ingress.auth.guards import Guards, guards_of, is_audited, shown, 
 from serve_app.ingress.auth.secrets import Signer
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, RequestId
-from serve_app.ingress.problems import problem_of, problem_of_http
+from serve_app.ingress.problems import problem_of, problem_of_http, refuse
 from serve_app.ingress.sockets.serving import Sockets, Tally
-from serve_app.ingress.web import site
+from serve_app.ingress.web import reference, site
 from serve_app.ingress.wires import asr, op, openai, plain
 from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
 from serve_app.ingress.wires.realtime import client_secrets
@@ -55,17 +56,34 @@ def build_app(
     """
     gate = gate or gate_of(config.limits)
     forecast = forecast_of(config, backend.load)
-    backend = Accounted(backend) if is_audited(config.auth) else backend
-    backend = WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
+    backend = _watched(config, backend, forecast)
     signer = signer_for(config.auth, signing_secret)
     routers, wires = _routers(config, backend, Sockets(config, backend, gate, tally), signer)
     routes = [route for router in (*routers, *wires) for route in router.routes]
     guards = guards_of(config, routes, ledger, signer)
+    middleware = _middleware(config, gate, forecast, guards, request_ids=request_ids)
+    return _assembled(config, middleware, routers, wires)
+
+
+def _watched(config: ServerConfig, backend: Backend, forecast: Forecast) -> Backend:
+    """What it is given is charged, where anybody is, and weighed before."""
+    backend = Accounted(backend) if is_audited(config.auth) else backend
+    return WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
+
+
+def _assembled(
+    config: ServerConfig,
+    middleware: list[Middleware],
+    routers: list[APIRouter],
+    wires: list[APIRouter],
+) -> FastAPI:
     app = FastAPI(
         title="Chorus",
         summary="Speech to text",
         version=serve_app.__version__,
-        middleware=_middleware(config, gate, forecast, guards, request_ids=request_ids),
+        docs_url=None,
+        redoc_url=None,
+        middleware=middleware,
         exception_handlers=_HANDLERS,
     )
     for router in routers:
@@ -73,6 +91,8 @@ def build_app(
     for wire in wires:  # FastAPI can ask for a key of requests only; the door asks sockets too
         app.include_router(wire)
     app.include_router(site.router())
+    app.include_router(reference.router(app.title))
+    app.router.default = _on_unknown_path
     return app
 
 
@@ -109,6 +129,14 @@ def _middleware(
         Middleware(Admission, gate=gate, forecast=forecast, limits=config.limits),
         Middleware(Faults),
     ]
+
+
+async def _on_unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
+    """Starlette's own denies a socket with a 403 that says nothing."""
+    error = HTTPException(404)
+    if scope["type"] != "websocket":
+        raise error
+    await refuse(problem_of_http(error), scope, receive, send)
 
 
 async def _on_speech_error(request: Request, error: Any) -> Response:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from serve_app.errors import CapacityError, DeadlineExceededError, ErrorCode, SpeechError
 
@@ -139,4 +140,23 @@ def problem_of_http(error: HTTPException) -> Problem:
         message=str(error.detail),
         code=_HTTP_CODES.get(error.status_code, f"http_{error.status_code}"),
         retry_after_s=RETRY_AFTER_S if error.status_code == 503 else None,
+        ws_close=1011 if error.status_code >= 500 else 1008,
     )
+
+
+def route_path(scope: Scope) -> str:
+    """The path below the prefix that the server is mounted at."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")) or "/"
+
+
+async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Say why: as an answer, which a socket gets in place of its handshake where that is known
+    to work (ASGI's `websocket.http.response`), and else as the code that it is closed with."""
+    if scope["type"] == "websocket":
+        await receive()  # its `websocket.connect`
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            reason = problem.code
+            await send({"type": "websocket.close", "code": problem.ws_close, "reason": reason})
+            return
+    await problem.response(route_path(scope))(scope, receive, send)

@@ -11,6 +11,7 @@ from playwright.async_api import expect
 
 from serve_app.client import LiveStream
 from serve_app.config import ServerConfig
+from serve_app.ingress.auth import door
 from tests.browser.chromium import as_microphone, visitor, write_wav
 from tests.client.live_site import CONFIG, LiveSite, live_site, noise, wire_to
 from tests.ingress.auth import ALICE, keys_file
@@ -176,6 +177,22 @@ async def test_where_keys_are_asked_for_the_page_asks_for_one(
         await someone.speaks()
         await someone.sees("#words", "en")
         await someone.stops()
+
+
+async def test_a_key_that_has_had_its_audio_is_told_so_and_keeps_its_text(
+    tmp_path: Path, microphone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "RENEW_S", 0.1)
+    auth = {"keys_file": keys_file(tmp_path, alice={"audio_s_per_day": 2.0})}
+    config = ServerConfig.model_validate(CONFIG.model_dump() | {"auth": auth})
+    async with live_site(config) as site, visitor(microphone, flags=ALLOWED) as someone:
+        await someone.page.goto(site.url)
+        await someone.page.get_by_label("asks for an API key").fill(ALICE)
+        await someone.page.keyboard.press("Enter")
+        await someone.sees("#state", "Ready")
+        await someone.speaks()
+        await someone.sees("#notice", "used up its audio for today")
+        assert "en" in await someone.reads()
 
 
 async def test_the_keyboard_does_all_that_the_mouse_does(site: LiveSite, microphone: Path) -> None:

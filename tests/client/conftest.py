@@ -12,7 +12,7 @@ import uvicorn
 
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
-from serve_app.ingress.fake import Call, ScriptedBackend
+from serve_app.ingress.backend.fake import Call, ScriptedBackend
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, StageTimes, Transcript, Word

@@ -18,7 +18,7 @@ import pytest
 from serve_app.cli import main
 from serve_app.cli.listen.microphone import microphone
 from serve_app.cli.listen.recording import duration_s, read_recording
-from serve_app.cli.listen.screen import LiveLine
+from serve_app.cli.listen.screen import Lines, LiveLine
 from serve_app.client import LiveText
 from tests.client.live_site import LiveSite, live_site, noise
 
@@ -231,3 +231,30 @@ def test_the_live_line_never_wraps_and_no_word_is_written_twice_or_lost():
     screen.close()
     assert " ".join(terminal.shown).split() == words
     assert max(map(len, terminal.shown)) < 20
+
+
+TAKEN_BACK = [
+    LiveText("so far", " and", num_settled=0),
+    LiveText("so far", " and", num_settled=6),
+    LiveText("so far", "", num_settled=6),
+    LiveText("so far", "", num_settled=6, is_final=True),
+]
+"""A segment of which the last word comes to nothing."""
+
+
+def test_words_that_come_to_nothing_leave_the_live_line():
+    terminal = _Terminal()
+    screen = LiveLine(terminal, width=20)
+    for text in TAKEN_BACK[:2]:
+        screen.show(text)
+    assert terminal.shown == ["so far and"]
+    screen.show(TAKEN_BACK[2])
+    assert terminal.shown == ["so far"]
+
+
+def test_words_that_come_to_nothing_are_taken_back_where_each_change_is_a_line(capsys):
+    screen = Lines(sys.stdout)
+    for text in TAKEN_BACK:
+        screen.show(text)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["[PARTIAL] so far and", "[FINAL] so far", "[PARTIAL] and", "[PARTIAL]"]

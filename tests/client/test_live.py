@@ -16,7 +16,10 @@ from serve_app.client import (
     StreamEndedError,
     UnreachableError,
 )
+from serve_app.config import AuthConfig
+from serve_app.ingress.auth import door
 from tests.client.live_site import CONFIG, live_site, noise, wire_to
+from tests.ingress.auth import ALICE, keys_file
 
 pytestmark = pytest.mark.asyncio
 
@@ -151,6 +154,19 @@ async def test_a_stream_that_the_server_ends_for_good_is_not_tried_again() -> No
             async with stream:
                 await _send_and_read(stream)
     assert (ended.value.code, stream.num_returns) == (1009, 0)
+
+
+async def test_a_key_that_has_had_its_audio_is_told_so_and_not_tried_again(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(door, "RENEW_S", 0.05)
+    auth = AuthConfig(keys_file=keys_file(tmp_path, alice={"audio_s_per_day": 1.0}))
+    async with live_site(CONFIG.model_copy(update={"auth": auth})) as site:
+        stream = LiveStream(site.url, ALICE)
+        with pytest.raises(ServerError) as refusal:
+            async with stream:
+                await _send_and_read(stream)
+    assert (refusal.value.code, stream.num_returns) == ("audio_limit_reached", 0)
 
 
 async def test_a_last_text_that_does_not_come_is_not_waited_for() -> None:

@@ -17,7 +17,7 @@ from loadtest.overload.results import (
 )
 from loadtest.overload.uploads import make_uploads
 from serve_app.errors import DeadlineExceededError, EngineError
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.pipelines.length import expected_audio_s
 from tests.ingress.conftest import Site, open_site
 

@@ -136,3 +136,16 @@ def test_a_refused_stream_takes_no_request(ledger: Ledger) -> None:
     ledger.admit("alice", limits, works=True, stream="a")
     ledger.admit("alice", limits, works=True, stream="b")
     assert ledger.admit("alice", limits, works=True) is None
+
+
+def test_a_stream_that_is_renewed_hears_when_the_days_audio_is_used_up(
+    ledger: Ledger, clock: Clock
+) -> None:
+    limits = Limits(audio_s_per_day=30.0, concurrent_streams=1)
+    assert ledger.admit("alice", limits, works=True, stream="a") is None
+    assert ledger.renew("alice", limits, 20.0, stream="a") is None
+    refusal = Refusal("audio_s_per_day", 30.0, 12 * 3600.0)
+    assert ledger.renew("alice", limits, 10.0, stream="a") == refusal
+    assert ledger.renew("alice", NONE, 10.0, stream="a") is None, "as its limits are now"
+    clock.now_s += LEASE_S - 1  # it is renewed all the same, while it is told what it is owed
+    assert ledger.admit("alice", Limits(concurrent_streams=1), works=True, stream="b") is not None

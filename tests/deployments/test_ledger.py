@@ -42,6 +42,10 @@ class Faulty(LedgerReplica):
         await self._fail()
         return await super().admit(*args, **options)
 
+    async def renew(self, *args: Any, **options: Any) -> Refusal | None:
+        await self._fail()
+        return await super().renew(*args, **options)
+
     async def note(self, *args: Any, **options: Any) -> None:
         await self._fail()
         await super().note(*args, **options)
@@ -109,7 +113,7 @@ class Handle:
     def admit(self) -> "Handle":
         return self
 
-    note = admit
+    note = renew = admit
 
     async def remote(self, *args: object, **options: object) -> Any:
         self.calls.append((args, options))
@@ -128,6 +132,8 @@ async def test_whatever_serve_says_of_a_lost_ledger_means_that(error: Exception)
         await ledger.admit("alice", ONCE, works=True)
     with pytest.raises(LedgerLostError):
         await ledger.note("alice", 1.0)
+    with pytest.raises(LedgerLostError):
+        await ledger.renew("alice", ONCE, 1.0, stream="a")
 
 
 async def test_what_the_ledger_is_asked_reaches_it_as_it_is() -> None:
@@ -135,8 +141,10 @@ async def test_what_the_ledger_is_asked_reaches_it_as_it_is() -> None:
     handle = Handle(refusal)
     ledger = ServeLedger(handle)  # type: ignore[arg-type]  # stands in for Serve's
     assert await ledger.admit("alice", ONCE, works=True, stream="a") is refusal
+    assert await ledger.renew("alice", ONCE, 1.5, stream="a") is refusal
     await ledger.note("alice", 2.5, stream="a", is_over=True)
     assert handle.calls == [
         (("alice", ONCE), {"works": True, "stream": "a"}),
+        (("alice", ONCE, 1.5), {"stream": "a"}),
         (("alice", 2.5), {"stream": "a", "is_over": True}),
     ]

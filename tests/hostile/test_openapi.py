@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 from serve_app.audio.sandbox.process import CHILD
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from tests.hostile.local_graph import SETTINGS, serving
 from tests.hostile.table.rows import WAV
 

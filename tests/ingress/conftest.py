@@ -13,7 +13,7 @@ import uvicorn
 
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 
 MODELS = (
     {

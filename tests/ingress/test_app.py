@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -5,7 +6,7 @@ import pytest
 
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.wires import openai_form, plain
 
 HEAVY = ("torch", "nemo", "av", "soundfile", "ray", "scipy", "serve_app.audio.decode")
@@ -13,7 +14,7 @@ HEAVY = ("torch", "nemo", "av", "soundfile", "ray", "scipy", "serve_app.audio.de
 
 def test_the_ingress_stays_light() -> None:
     code = (
-        "import sys, serve_app.ingress.app, serve_app.ingress.fake;"
+        "import sys, serve_app.ingress.app, serve_app.ingress.backend.fake;"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     result = subprocess.run(
@@ -72,8 +73,6 @@ async def test_pages_of_other_origins_are_let_in_by_configuration(open_server) -
 @pytest.mark.asyncio
 async def test_the_documentation_describes_the_forms_as_they_are_read(open_server) -> None:
     site = await open_server()
-    assert (await site.http.get("/docs")).status_code == 200
-    assert (await site.http.get("/redoc")).status_code == 200
     schema = (await site.http.get("/openapi.json")).json()
     openai = len(openai_form.FIELDS)
     for path, fields in (
@@ -122,3 +121,17 @@ def test_a_proxy_that_names_requests_is_not_doubled() -> None:
     config = ServerConfig.model_validate({"models": [{"name": "pretender", "kind": "simulated"}]})
     app = build_app(config, ScriptedBackend(), request_ids=False)
     assert app.user_middleware[0].kwargs == {"on_responses": False}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_the_documentation_is_shown_with_files_of_the_server_alone(open_server, path) -> None:
+    site = await open_server()
+    page = await site.http.get(path)
+    assert page.status_code == 200
+    assert "openapi.json" in page.text
+    names = re.findall(r"""(?:src|href)=["']([^"']+)["']""", page.text)
+    assert len(names) >= 2
+    for name in names:
+        assert ":" not in name, "nothing from elsewhere"
+        assert (await site.http.get(f"/{name}")).status_code == 200, name

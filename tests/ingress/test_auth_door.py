@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from serve_app.ingress.auth.secrets import Claims, Signer
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.transcript.types import Segment
 from tests.ingress.auth import ALICE, BOB, FINGERPRINT, WAITING, bearer, keys_file
 from tests.ingress.test_limits import HEAD, answer_to

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from serve_app.config import ServerConfig
+from serve_app.deployments.accounts import Limits, Refusal
 from serve_app.deployments.ledger import LedgerReplica
 from serve_app.ingress.app import build_app
 from serve_app.ingress.auth.audit import Audit, current
 from serve_app.ingress.auth.door import CLAIMS, Door, Origins
 from serve_app.ingress.auth.keys import KeyFile, path_of
 from serve_app.ingress.auth.secrets import Claims, Signer
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from tests.ingress.auth import ALICE, FINGERPRINT, WAITING, Echo, SocketServer, keys_file
 from tests.ingress.conftest import MODELS
 
@@ -125,6 +126,13 @@ class Written(LedgerReplica):
     def __init__(self) -> None:
         super().__init__()
         self.notes: asyncio.Queue[tuple[float, bool]] = asyncio.Queue()
+
+    async def renew(
+        self, key: str, limits: Limits, audio_s: float, *, stream: str
+    ) -> Refusal | None:
+        refusal = await super().renew(key, limits, audio_s, stream=stream)
+        self.notes.put_nowait((audio_s, False))
+        return refusal
 
     async def note(
         self, key: str, audio_s: float, *, stream: str | None = None, is_over: bool = False

@@ -1,6 +1,6 @@
 import pytest
 
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.forms import MAX_FIELD_BYTES, MAX_FIELDS
 
 pytestmark = pytest.mark.asyncio

@@ -18,7 +18,7 @@ from serve_app.ingress.admission import door
 from serve_app.ingress.admission.door import Admission, Body
 from serve_app.ingress.admission.forecast import Forecast
 from serve_app.ingress.admission.gate import Gate, Passage
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 
 pytestmark = pytest.mark.asyncio
 
@@ -132,7 +132,7 @@ async def test_a_socket_takes_a_place_and_one_too_many_is_told_so(extensions) ->
         assert (sent[0]["type"], sent[0]["status"]) == ("websocket.http.response.start", 429)
         assert b"retry-after" in {name.lower() for name, _ in sent[0]["headers"]}
     else:
-        assert sent == [{"type": "websocket.close", "code": 1013}]
+        assert sent == [{"type": "websocket.close", "code": 1013, "reason": "at_capacity"}]
     talking.set()
     await first
     assert gate.num_inside == 0

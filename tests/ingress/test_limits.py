@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import openai
 import pytest
 
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.transcript.types import Segment
 
 pytestmark = pytest.mark.asyncio

@@ -1,6 +1,6 @@
 import pytest
 
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.transcript.types import Segment, StageTimes, Token, Word
 
 pytestmark = pytest.mark.asyncio

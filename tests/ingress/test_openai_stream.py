@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from serve_app.errors import AtCapacityError, EngineError, UndecodableAudioError
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.transcript.types import Segment, Token
 
 pytestmark = pytest.mark.asyncio

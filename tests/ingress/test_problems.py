@@ -4,7 +4,7 @@ import pytest
 
 from serve_app import errors
 from serve_app.errors import ErrorCode, SpeechError
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.problems import TABLE, problem_of
 
 ERRORS: list[tuple[SpeechError, int, str]] = [

@@ -6,7 +6,7 @@ import pytest
 from serve_app.config import ServerConfig
 from serve_app.errors import UnknownModelError, UnsupportedOptionError
 from serve_app.ingress.app import build_app
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.served import ServedModels
 from serve_app.models.protocols import ModelInfo
 

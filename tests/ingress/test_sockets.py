@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from serve_app.config import ServerConfig
 from serve_app.ingress.admission.gate import Gate
 from serve_app.ingress.app import build_app
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 
 pytestmark = pytest.mark.asyncio
 
@@ -61,6 +61,22 @@ async def test_one_socket_too_many_is_refused_in_place_of_its_handshake(
     async with asyncio.timeout(WAITING):
         while not await is_let_in(url):
             pass
+
+
+async def test_a_server_that_cannot_deny_in_words_closes_with_a_code(gate: Gate) -> None:
+    config = ServerConfig.model_validate({"models": [{"name": "pretender", "kind": "simulated"}]})
+    app = build_app(config, ScriptedBackend(), gate=gate)
+    sent: list[dict[str, object]] = []
+
+    async def send(message) -> None:
+        sent.append(dict(message))
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/nothing", "headers": [], "query_string": b""}
+    await app(scope, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1008, "reason": "not_found"}]
 
 
 async def is_let_in(url: str) -> bool:

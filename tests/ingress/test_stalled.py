@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from serve_app.ingress.admission import door
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.pipelines.load import Load, ModelLoad
 from serve_app.transcript.types import Segment
 from tests.ingress.test_limits import HEAD, PART, WAITING, answer_to, until_admitted

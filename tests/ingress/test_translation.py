@@ -5,7 +5,7 @@ from typing import Any
 import openai
 import pytest
 
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.wires.tasks import TASKS
 from serve_app.transcript.types import Segment
 

@@ -5,6 +5,7 @@ from typing import Protocol, TextIO
 from serve_app.client import LiveText
 
 _FAINT, _PLAIN = "\x1b[2m", "\x1b[0m"
+_PARTIAL = "[PARTIAL]"
 _TO_START_AND_CLEAR = "\r\x1b[K"
 
 
@@ -17,7 +18,8 @@ class Screen(Protocol):
 
 
 class Lines:
-    """`[FINAL]` with what has become final, `[PARTIAL]` with what follows it for now."""
+    """`[FINAL]` with what has become final, `[PARTIAL]` with what follows it for now; with nothing
+    behind it, where that was taken back."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -28,8 +30,9 @@ class Lines:
         if final := text.confirmed[self._num_written : text.num_settled].strip():
             self._write(f"[FINAL] {final}")
         self._num_written = max(self._num_written, text.num_settled)
-        if partial := text.text[self._num_written :].strip():
-            self._write(f"[PARTIAL] {partial}")
+        partial = text.text[self._num_written :].strip()
+        if partial or self._shown.startswith(_PARTIAL):
+            self._write(f"{_PARTIAL} {partial}".rstrip())
 
     def close(self) -> None:
         pass

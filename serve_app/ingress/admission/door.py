@@ -14,7 +14,7 @@ from serve_app.errors import CapacityError, UploadStalledError
 from serve_app.ingress.admission.forecast import Forecast
 from serve_app.ingress.admission.gate import Gate, Passage
 from serve_app.ingress.forms import FORM_BYTES
-from serve_app.ingress.problems import Problem, problem_of
+from serve_app.ingress.problems import problem_of, refuse
 
 _SEND_TIMEOUT_S = 60.0
 """For a client to take the next piece of its answer; one that stalls gives its place up."""
@@ -138,14 +138,3 @@ def in_time(send: Send) -> Send:
             raise ClientDisconnect from error
 
     return send_in_time
-
-
-async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    """Say why: as an answer, which a socket gets in place of its handshake where that is known
-    to work (ASGI's `websocket.http.response`), and else as the code that it is closed with."""
-    if scope["type"] == "websocket":
-        await receive()  # its `websocket.connect`
-        if "websocket.http.response" not in scope.get("extensions", {}):
-            await send({"type": "websocket.close", "code": problem.ws_close})
-            return
-    await problem.response(scope["path"])(scope, receive, send)

@@ -4,6 +4,7 @@ What is inside an exchange adds to it: the door says whose it is, the backend ho
 was. Both find it by its context, so that nothing between them has to carry it.
 """
 
+import asyncio
 import json
 import logging
 import time
@@ -11,14 +12,16 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serve_app.errors import KeyLimitError
 from serve_app.ingress.backend import Around
+from serve_app.ingress.problems import route_path
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
@@ -46,11 +49,19 @@ class Exchange:
     """HTTP's; 101 for a WebSocket that was opened. None: the client left first."""
     ws_close: int | None = None
     charged_s: float = 0.0
+    refusal: KeyLimitError | None = None
+    refused: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with `refusal` once the caller has used up what it may: what lasts must end."""
 
     def to_charge_s(self) -> float:
         """The audio since the last time that this was asked."""
         since_s, self.charged_s = self.audio_s - self.charged_s, self.audio_s
         return since_s
+
+    def refuse(self, refusal: KeyLimitError) -> None:
+        """End what lasts, once what it is owed is told."""
+        self.refusal = refusal
+        self.refused.set()
 
 
 _CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
@@ -132,12 +143,6 @@ class Accounted(Around):
                 exchange.audio_s += max(0.0, until_s - heard_s)
                 heard_s = max(heard_s, until_s)
                 yield part
-
-
-def route_path(scope: Scope) -> str:
-    """The path below the prefix that the server is mounted at."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")) or "/"
 
 
 def _count(message: Message, exchange: Exchange) -> None:

@@ -33,15 +33,13 @@ from serve_app.errors import (
     StreamLimitError,
     UnauthenticatedError,
 )
-from serve_app.ingress.auth.audit import Exchange, current, route_path
+from serve_app.ingress.auth.audit import Exchange, current
 from serve_app.ingress.auth.keys import Key, KeyFile, matching
 from serve_app.ingress.auth.secrets import PREFIX, Claims, Signer
-from serve_app.ingress.problems import TABLE, problem_of
+from serve_app.ingress.problems import TABLE, problem_of, refuse, route_path
 from serve_app.ingress.web import site
 
-OPEN_PATHS = site.PATHS | frozenset(
-    {"/", "/health", "/ready", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
-)
+OPEN_PATHS = site.PATHS | frozenset({"/", "/health", "/ready", "/docs", "/redoc", "/openapi.json"})
 """What anybody may read: probes, what this is, and the page that asks for a key."""
 METRICS_PATH = "/metrics"
 
@@ -76,7 +74,7 @@ class Origins:
             headers = Headers(scope=scope)
             origin = headers.get("origin")
             if origin is not None and not self._is_allowed(origin, headers.get("host", "")):
-                await refuse(OriginRefusedError(origin[:100]), scope, receive, send)
+                await refuse(problem_of(OriginRefusedError(origin[:100])), scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
@@ -121,7 +119,7 @@ class Door:
             key = await self._caller(scope, exchange)
             await self._admit(key.name, key.limits, stream, works=_works(scope))
         except SpeechError as error:
-            await refuse(error, scope, receive, send)
+            await refuse(problem_of(error), scope, receive, send)
             return
         try:
             if stream is None:
@@ -195,14 +193,19 @@ class Door:
             await send(_closing(UnauthenticatedError("the API key was taken back")))
 
     async def _renew(self, key: Key, stream: str, exchange: Exchange) -> None:
-        """Renew the lease and charge the audio; return when the key opens nothing any more."""
+        """Renew the lease and charge the audio, and end the stream where that was too much; return
+        when the key opens nothing any more."""
         while True:
             await self.pause(RENEW_S)
             keys = await self.keys.keys()
             named = {each.name: each for each in keys if not each.has_expired(self.clock())}
-            if named.get(key.name) is None or named[key.name].sha256 != key.sha256:
+            now = named.get(key.name)
+            if now is None or now.sha256 != key.sha256:
                 return
-            await self.ledger.note(key.name, exchange.to_charge_s(), stream=stream)
+            charge_s = exchange.to_charge_s()
+            refusal = await self.ledger.renew(key.name, now.limits, charge_s, stream=stream)
+            if refusal is not None:
+                exchange.refuse(_error_of(refusal))
 
     def _spawn(self, note: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(note)
@@ -223,17 +226,6 @@ def presented_by(scope: Scope) -> str | None:
             if offered.startswith(prefix):
                 return str(offered.removeprefix(prefix)) or None
     return None
-
-
-async def refuse(error: SpeechError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or deny a handshake: with the same words, where the server can say them."""
-    if scope["type"] == "websocket":
-        await receive()  # its `websocket.connect`
-    can_say = "websocket.http.response" in (scope.get("extensions") or {})
-    if scope["type"] == "http" or can_say:
-        await problem_of(error).response(route_path(scope))(scope, receive, send)
-    else:
-        await send(_closing(error))
 
 
 def _closing(error: SpeechError) -> Message:

@@ -2,15 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers
 from starlette.websockets import WebSocket
 
 from serve_app.errors import MessageError
-from serve_app.ingress.admission.door import refuse
 from serve_app.ingress.auth.door import SUBPROTOCOLS
-from serve_app.ingress.problems import Problem
+from serve_app.ingress.problems import Problem, refuse
 from serve_app.ingress.sockets.inbox import Inbox, Unread
 from serve_app.transcript.render import Json
 
@@ -21,12 +20,26 @@ _LARGE_CHARACTERS = 256 * 1024
 class Connection:
     """What a wire sees of a socket. Nothing of it waits for ever: see `Inbox` and `in_time`."""
 
-    def __init__(self, websocket: WebSocket, unread: Unread, *, idle_timeout_s: float) -> None:
+    def __init__(
+        self,
+        websocket: WebSocket,
+        unread: Unread,
+        *,
+        idle_timeout_s: float,
+        is_owing: Callable[[], bool],
+    ) -> None:
         self._websocket = websocket
-        self._inbox = Inbox(websocket.receive, unread, idle_timeout_s=idle_timeout_s)
+        self._inbox = Inbox(
+            websocket.receive, unread, idle_timeout_s=idle_timeout_s, is_owing=is_owing
+        )
         self._reading: asyncio.Task[None] | None = None
         self.receive = self._inbox.next
         self.left = self._inbox.left
+
+    @property
+    def waited_s(self) -> float:
+        """See `Inbox.waited_s`."""
+        return self._inbox.waited_s
 
     @property
     def headers(self) -> Headers:

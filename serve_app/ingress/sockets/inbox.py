@@ -5,8 +5,10 @@ reads at once can tell how much it is. So everything is read at once, here, and 
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from starlette.requests import ClientDisconnect
@@ -21,6 +23,8 @@ _MODEST_BYTES = 1024 * 1024
 _MESSAGE_BYTES = 200
 """What a message costs besides its content."""
 _RETRY_AFTER_S = 5.0
+_LOOK_EVERY_S = 1.0
+"""While a client says nothing, whether something is owed to it."""
 
 Heard: TypeAlias = str | bytes
 
@@ -34,14 +38,23 @@ class Unread:
 
 
 class Inbox:
-    """The messages of one client."""
+    """The messages of one client. `is_owing` says whether the next word is the server's own: who
+    waits for that is not idle."""
 
     def __init__(
-        self, receive: Callable[[], Awaitable[Message]], unread: Unread, *, idle_timeout_s: float
+        self,
+        receive: Callable[[], Awaitable[Message]],
+        unread: Unread,
+        *,
+        idle_timeout_s: float,
+        is_owing: Callable[[], bool],
     ) -> None:
         self._receive = receive
         self._unread = unread
         self._idle_timeout_s = idle_timeout_s
+        self._is_owing = is_owing
+        self.waited_s = 0.0
+        """For the newest message, since nothing was owed any more."""
         self._messages: deque[Heard] = deque()
         self._num_bytes = 0
         self._end: Exception | None = None
@@ -76,13 +89,11 @@ class Inbox:
             StreamOverrunError: more waits than may.
             UploadsFullError: this and what other clients sent fills the memory for it.
         """
+        self.waited_s = 0.0
         while self._end is None and not self._messages:
-            self._arrived.clear()
-            try:
-                async with asyncio.timeout(self._idle_timeout_s):
-                    await self._arrived.wait()
-            except TimeoutError:
-                raise StreamIdleError(self._idle_timeout_s) from None
+            if self.waited_s >= self._idle_timeout_s:
+                raise StreamIdleError(self._idle_timeout_s)
+            await self._wait(min(_LOOK_EVERY_S, self._idle_timeout_s - self.waited_s))
         if self._end is not None:
             raise self._end
         heard = self._messages.popleft()
@@ -99,6 +110,16 @@ class Inbox:
         """Let go of what nobody will hear."""
         self._messages.clear()
         self._let_go(self._num_bytes)
+
+    async def _wait(self, limit_s: float) -> None:
+        began_at = time.monotonic()
+        self._arrived.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._arrived.wait()
+        self.waited_s += time.monotonic() - began_at
+        if self._is_owing():
+            self.waited_s = 0.0
 
     def _hold(self, num_bytes: int) -> SpeechError | None:
         self._num_bytes += num_bytes

@@ -62,5 +62,7 @@ def resumption_of(token: str, *, max_stream_s: float) -> Resumption:
         raise InvalidOptionError("resume", "is no token of this server") from error
     resumption = Resumption(num_samples, fields)
     if num_samples / SAMPLE_RATE_HZ >= max_stream_s:
-        raise AudioTooLongError(resumption.offset_s, max_stream_s)
+        too_long = AudioTooLongError(resumption.offset_s, max_stream_s)
+        too_long.param = "resume"
+        raise too_long
     return resumption

@@ -1,6 +1,6 @@
 """Events of a stream, in; its whole text so far, out, for wires that tell it whole."""
 
-from serve_app.pipelines.streaming.events import Final, Partial, StreamEvent
+from serve_app.pipelines.streaming.events import Final, Finished, Partial, StreamEvent
 
 _SETTLE_EVERY_S = 5.0
 """Of silence; it is told so often how far it needs not be kept."""
@@ -54,6 +54,8 @@ class Said:
                 self._final = self._behind(event.segment.text)
                 self.confirmed, self.tentative = self._final, ""
                 self._final_s = event.end_s
+            case Finished():
+                self.tentative = ""  # of a segment that came to nothing
         return before != (self.confirmed, self.tentative)
 
     def _behind(self, text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 from starlette.websockets import WebSocket
 
 from serve_app.config import ServerConfig
-from serve_app.errors import SpeechError
+from serve_app.errors import AtCapacityError, SpeechError
 from serve_app.ingress.admission.gate import Gate
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.problems import INTERNAL, problem_of
@@ -70,6 +70,7 @@ class Sockets:
         self._gate = gate
         self._unread = Unread(config.limits.max_upload_memory_bytes)
         self._tally = tally or Uncounted()
+        self._num_inside = 0
 
     async def serve(
         self,
@@ -83,11 +84,16 @@ class Sockets:
         `route` is its name among the metrics; `ask` raises what the handshake is denied with.
         """
         streams = self.config.streams
-        connection = Connection(websocket, self._unread, idle_timeout_s=streams.idle_timeout_s)
         stream = Stream(
             self._backend.stream_host,
             streams,
             lambda audio_s: self._tally.heard(route, audio_s),
+        )
+        connection = Connection(
+            websocket,
+            self._unread,
+            idle_timeout_s=streams.idle_timeout_s,
+            is_owing=lambda: stream.is_owing,
         )
         code = "left"
         try:
@@ -109,9 +115,26 @@ class Sockets:
         ask: Callable[[], Asked],
         new_wire: Callable[[Connection, Stream], Wire],
     ) -> str:
-        asked = await _admitted(connection, stream, ask)
-        if asked is None:
+        if self._num_inside >= self.config.streams.max_per_ingress:
+            await connection.deny(problem_of(self._full()))
             return "denied"
+        self._num_inside += 1
+        try:
+            asked = await _admitted(connection, stream, ask)
+            if asked is None:
+                return "denied"
+            return await self._hold(connection, stream, route, asked, new_wire)
+        finally:
+            self._num_inside -= 1
+
+    async def _hold(
+        self,
+        connection: Connection,
+        stream: Stream,
+        route: str,
+        asked: Asked,
+        new_wire: Callable[[Connection, Stream], Wire],
+    ) -> str:
         wire = new_wire(connection, stream)
         await connection.accept(headers_of(asked.model))
         closing = Closing(self._gate.closing, self.config.limits.retry_after_s)
@@ -120,6 +143,10 @@ class Sockets:
             return await Visit(connection, stream, wire, closing, self.config.streams).run()
         finally:
             self._tally.ended(route)
+
+    def _full(self) -> AtCapacityError:
+        what = f"{self.config.streams.max_per_ingress} live streams in this ingress"
+        return AtCapacityError(what, self.config.limits.retry_after_s)
 
 
 async def _admitted(

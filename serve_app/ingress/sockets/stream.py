@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from serve_app.audio.voice import DETECTORS
 from serve_app.audio.waveform import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from serve_app.config import StreamsConfig
-from serve_app.errors import UnsupportedOptionError
+from serve_app.errors import AudioTooLongError, KeyLimitError, UnsupportedOptionError
 from serve_app.ingress.auth.audit import current
 from serve_app.ingress.sockets.asked import Asked
 from serve_app.pipelines.streaming.events import StreamEvent
@@ -92,7 +92,11 @@ class Stream:
             duration_s = len(piece) / _BYTES_PER_S
             self._exchange.audio_s += duration_s
             self._on_audio(duration_s)
-            await session.feed(piece)
+            try:
+                await session.feed(piece)
+            except AudioTooLongError as error:
+                error.param = None  # there is no field to blame
+                raise
             self.fed_s += duration_s
 
     async def commit(self) -> None:
@@ -121,6 +125,12 @@ class Stream:
         async for event in (await self._session()).events():
             yield event
 
+    async def refused(self) -> KeyLimitError:
+        """Return once the caller may not go on, and say why."""
+        await self._exchange.refused.wait()
+        assert self._exchange.refusal is not None
+        return self._exchange.refusal
+
     async def close(self) -> None:
         """Give the slot up, even if who waits for that is cancelled; may be called again."""
         if self._closing is None:
@@ -130,10 +140,14 @@ class Stream:
     @property
     def settled_s(self) -> float | None:
         """See `StreamSession.settled_s`."""
-        opening = self._opening
-        if opening is None or not opening.done() or opening.cancelled() or opening.exception():
-            return None
-        return opening.result().settled_s
+        session = self._opened_session()
+        return None if session is None else session.settled_s
+
+    @property
+    def is_owing(self) -> bool:
+        """See `StreamSession.is_owing`."""
+        session = self._opened_session()
+        return session is not None and session.is_owing
 
     async def _open(self, asked: Asked) -> StreamSession:
         streaming = asked.model.streaming
@@ -148,6 +162,12 @@ class Stream:
         )
         host = self._host_of(asked.model.name)
         return await StreamSession.open(host, asked.options, settings)
+
+    def _opened_session(self) -> StreamSession | None:
+        opening = self._opening
+        if opening is None or not opening.done() or opening.cancelled() or opening.exception():
+            return None
+        return opening.result()
 
     async def _session(self) -> StreamSession:
         """Waiting for it may be given up; the opening goes on."""

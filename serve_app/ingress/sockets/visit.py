@@ -7,7 +7,6 @@ client ──inbox──▶ wire.hear ──feed──▶ session ──events�
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -158,12 +157,15 @@ class Visit:
         telling = asyncio.create_task(self._tell())
         leaving = asyncio.create_task(self._connection.left())
         closing = asyncio.create_task(self._closing.event.wait())
-        tasks = {hearing, telling, leaving, closing}
+        refused = asyncio.create_task(self._stream.refused())
+        tasks = {hearing, telling, leaving, closing, refused}
         try:
             await asyncio.wait(tasks, return_when="FIRST_COMPLETED")
             error = _end_of(hearing, telling, leaving)
             if error is None and not hearing.done():
                 error = ShuttingDownError(self._closing.retry_after_s)
+                if refused.done():
+                    error = refused.result()
                 await self._stop(hearing)
             if not (self._wire.resumes and isinstance(error, ShuttingDownError)):
                 is_stopped = isinstance(error, ShuttingDownError)
@@ -187,9 +189,8 @@ class Visit:
         is_more = True
         pace = Pace(self._streams)
         while is_more and not self._is_parting:
-            began_at = time.monotonic()
             message = await self._connection.receive()
-            waited_s = time.monotonic() - began_at
+            waited_s = self._connection.waited_s
             self._is_busy = True
             is_more = await self._wire.hear(message)
             self._is_busy = False

@@ -42,7 +42,11 @@ def _read(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
             yield prefix + each.name, each.read_bytes()
 
 
-_FILES: Mapping[str, bytes] = dict(_read(files("serve_app.ingress.web") / "static"))
+_FILES: Mapping[str, bytes] = {
+    **dict(_read(files("serve_app.ingress.web") / "static")),
+    **dict(_read(files("fastapi_offline") / "static", "reference/")),
+}
+"""Of `/`, and what `reference` shows the OpenAPI document with."""
 _TAGS = {name: f'"{hashlib.sha256(body).hexdigest()[:16]}"' for name, body in _FILES.items()}
 
 PATHS = frozenset(f"/web/{name}" for name in _FILES if name != _PAGE)

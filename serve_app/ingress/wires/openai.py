@@ -14,9 +14,9 @@ from serve_app.catalogue import is_non_commercial
 from serve_app.config import ModelConfig, ServerConfig, Task
 from serve_app.errors import UnsupportedOptionError
 from serve_app.ingress.backend import Backend
+from serve_app.ingress.backend.status import models_by_name
 from serve_app.ingress.forms import Form, read_form
 from serve_app.ingress.served import ServedModels, targets_of
-from serve_app.ingress.status import models_by_name
 from serve_app.ingress.wires.answers import (
     PROBLEMS,
     form_schema,

@@ -12,9 +12,9 @@ import serve_app
 from serve_app.config import ServerConfig
 from serve_app.errors import ModelUnavailableError
 from serve_app.ingress.backend import Backend
+from serve_app.ingress.backend.status import is_ready, metrics_text, models_by_name
 from serve_app.ingress.forms import read_form
 from serve_app.ingress.served import ServedModels
-from serve_app.ingress.status import is_ready, metrics_text, models_by_name
 from serve_app.ingress.web import site
 from serve_app.ingress.wires import tasks
 from serve_app.ingress.wires.answers import (

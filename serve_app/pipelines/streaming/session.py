@@ -64,12 +64,7 @@ class SessionSettings:
 class StreamSession:
     """One live stream, from `open` to `close`. One task may feed, another reads `events()`."""
 
-    def __init__(
-        self,
-        slot: SteadySlot,
-        options: StreamOptions,
-        settings: SessionSettings,
-    ) -> None:
+    def __init__(self, slot: SteadySlot, options: StreamOptions, settings: SessionSettings) -> None:
         self._slot = slot
         self._options = options
         self._settings = settings
@@ -94,10 +89,7 @@ class StreamSession:
 
     @classmethod
     async def open(
-        cls,
-        host: StreamHost,
-        options: StreamOptions,
-        settings: SessionSettings,
+        cls, host: StreamHost, options: StreamOptions, settings: SessionSettings
     ) -> Self:
         """Take a slot and begin.
 
@@ -130,6 +122,12 @@ class StreamSession:
         if len(self._outbox) or self._held or self._slot.num_kept or self._is_over:
             return None
         return self._settings.offset_s + self._cutter.start_sample / SAMPLE_RATE_HZ
+
+    @property
+    def is_owing(self) -> bool:
+        """Whether audio is under way, or an event waits to be read: more will be told by itself."""
+        has_more = bool(self._slot.num_waiting or len(self._outbox) or self._held)
+        return has_more and not self._is_closed and self._error is None
 
     async def feed(self, pcm: bytes) -> None:
         """Take PCM16LE mono at 16 kHz, whole samples; wait while too much has no text yet.

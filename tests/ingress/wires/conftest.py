@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from serve_app.config import ServerConfig
 from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.app import build_app
-from serve_app.ingress.fake import ScriptedBackend
+from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.pipelines.streaming.fake import FakeHost
 from tests.ingress.auth import SocketServer
 

@@ -115,6 +115,25 @@ async def test_what_cannot_be_honoured_is_denied_in_the_handshake(
     assert (answered, error["code"]) == (status, code)
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            {"target_language": "xx"},
+            "live does not translate from 'en' to 'xx'; it translates: en to de, de to en",
+        ),
+        ({"model": "other", "target_language": "en"}, "other does not translate"),
+    ],
+    ids=str,
+)
+async def test_who_wants_another_translation_hears_which_there_are(
+    open_site, query, message
+) -> None:
+    site = await open_site()
+    _, error, _ = await site.server.refusal(path=f"/asr?{urlencode(query)}")
+    assert (error["message"], error["param"]) == (message, "target_language")
+
+
 async def test_a_server_without_a_streaming_model_says_so(open_site) -> None:
     site = await open_site(models=[{"name": "pretender", "kind": "simulated"}])
     status, error, _ = await site.server.refusal(path="/asr")
@@ -171,4 +190,5 @@ async def test_a_stream_that_is_too_long_is_told_what_was_heard_and_closed(open_
     *_, final, error = said
     assert final["text"]
     assert error["error"]["code"] == reason == "audio_too_long"
+    assert error["error"]["param"] is None
     assert code == 1009

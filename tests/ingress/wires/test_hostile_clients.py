@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from serve_app.config import StreamsConfig
 from serve_app.errors import StreamIdleError
 from serve_app.ingress.admission import door
+from serve_app.ingress.auth import door as auth_door
 from serve_app.ingress.auth.audit import LOGGER
 from serve_app.ingress.sockets.visit import Pace
 from serve_app.pipelines.streaming.fake import FakeHost
@@ -71,6 +72,14 @@ def text_of(messages: list[dict[str, Any]]) -> str:
     return max((message.get(name, "") for message in messages for name in names), key=len)
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/asr/", "/v1/realtime/x", "/transcribe"])
+async def test_a_socket_on_a_path_that_takes_none_is_denied_in_words(open_site, path) -> None:
+    site = await open_site()
+    status, error, _ = await site.server.refusal(path=path)
+    assert (status, error["code"], error["type"]) == (404, "not_found", "invalid_request_error")
+    await gone(site)
+
+
 @every_wire
 async def test_who_says_nothing_is_told_what_was_heard_and_let_go(open_site, path) -> None:
     site = await open_site(streams={"idle_timeout_s": 0.3})
@@ -89,6 +98,22 @@ async def test_who_says_nothing_at_all_is_let_go(open_site, path) -> None:
     async with asyncio.timeout(WAITING), await site.open(path) as client:
         said = await messages_of(client)
     assert said[-1]["error"]["code"] == client.close_reason == "stream_idle"
+
+
+@every_wire
+async def test_who_waits_for_its_text_may_go_on_afterwards(open_site, path) -> None:
+    """The model says nothing for three times as long as a client may."""
+    site = await open_site(streams={"idle_timeout_s": 0.2})
+    async with asyncio.timeout(WAITING), await opened(site, path) as client:
+        site.host.replicas[0].stall()
+        await say(client, path, speech(1, 0.5))
+        reading = asyncio.create_task(messages_of(client))
+        assert not (await asyncio.wait({reading}, timeout=0.6))[0]
+        site.host.replicas[0].resume()
+        await say(client, path, speech(2, 0.5))
+        said = await reading
+    assert client.close_reason == said[-1]["error"]["code"] == "stream_idle"
+    assert len(text_of(said[:-1]).split()) == 13
 
 
 async def test_only_the_waits_for_a_client_make_it_slow() -> None:
@@ -252,3 +277,23 @@ async def test_what_is_heard_is_charged_to_the_key(open_site, path, tmp_path, li
     assert (line["key"], line["method"], line["status"]) == ("alice", "WEBSOCKET", 101)
     assert line["route"] == path
     assert line["audio_s"] == 1.5
+
+
+@every_wire
+async def test_a_key_that_has_had_its_audio_is_told_the_rest_and_let_go(
+    open_site, path, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(auth_door, "RENEW_S", 0.05)
+    keys = keys_file(tmp_path, alice={"audio_s_per_day": 1.0})
+    site = await open_site(auth={"keys_file": keys})
+    async with asyncio.timeout(WAITING), await opened(site, path, key=ALICE) as client:
+        await say(client, path, speech(1, 1.5))
+        said = await messages_of(client)
+    assert (client.close_code, client.close_reason) == (1013, "audio_limit_reached")
+    assert said[-1]["error"]["code"] == "audio_limit_reached"
+    assert said[-1]["error"]["type"] == "rate_limit_error"
+    assert len(text_of(said[:-1]).split()) == 19
+    status, error, headers = await site.server.refusal(path=path, key=ALICE)
+    assert (status, error["message"]) == (429, said[-1]["error"]["message"])
+    assert int(headers["retry-after"]) >= 1
+    await gone(site)

@@ -78,7 +78,7 @@ async def test_a_stream_cannot_be_resumed_past_its_longest(open_site) -> None:
         assert (await messages_of(client))[-1]["error"]["code"] == "audio_too_long"
     shorter = await open_site(streams={"max_stream_s": 1.0})
     status, error, _ = await shorter.server.refusal(path=f"/asr?resume={token}")
-    assert (status, error["code"]) == (413, "audio_too_long")
+    assert (status, error["code"], error["param"]) == (413, "audio_too_long", "resume")
 
 
 async def test_the_op_protocol_resumes_as_well(open_site) -> None:

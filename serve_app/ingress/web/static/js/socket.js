@@ -12,6 +12,7 @@ const STEADY_MS = 10_000; // a connection that lasted so long, or gave a text, w
 const MAX_KEPT_SAMPLES = 300 * RATE_HZ;
 const MAX_BUFFERED_BYTES = 64 * 1024;
 const COME_BACK = new Set([1001, 1005, 1006, 1012, 1013]);
+const IN_VAIN = new Set(["audio_limit_reached"]); // until tomorrow
 
 /** Why there is no more text. `kind` says what, `view` says it in words. */
 export class StreamError extends Error {
@@ -178,7 +179,7 @@ export class Stream {
     this.#isOpen = false;
     if (this.#isOver) return;
     if (this.#last !== null && !this.#complaint) return this.#end(this.#last);
-    if (!this.#hasBeenOpen || !COME_BACK.has(code)) {
+    if (!this.#hasBeenOpen || !COME_BACK.has(code) || IN_VAIN.has(this.#complaint?.code)) {
       const kind = this.#complaint?.code ?? (this.#hasBeenOpen ? "closed" : "refused");
       return this.#fail(new StreamError(kind, this.#complaint?.message ?? reason));
     }

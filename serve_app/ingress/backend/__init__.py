@@ -1,4 +1,8 @@
-"""What the ingress needs of the graph behind it: Serve handles in production, a script in tests."""
+"""What the ingress needs of the graph behind it: Serve handles in production, a script in tests.
+
+status   how it is, asked with patience that has an end
+fake     the script
+"""
 
 from typing import Protocol
 
