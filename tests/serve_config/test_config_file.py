@@ -7,7 +7,7 @@ import pytest
 from serve_app import serve_config
 from serve_app.errors import ConfigError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 BROKEN = {
     "empty": b"",

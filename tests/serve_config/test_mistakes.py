@@ -1,42 +1,17 @@
 """What `chorus check` says of a config file: every mistake, each with its place."""
 
-import copy
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from serve_app import serve_config
-from serve_app.cli import main
 from serve_app.config import AuthConfig
 from serve_app.serve_config.auth import access_lines
+from tests.serve_config.documents import APPLICATION, MODEL, PARAKEET, ROOT, SIMULATED, changed
 
-ROOT = Path(__file__).parents[1]
-SIMULATED = yaml.safe_load((ROOT / "configs/simulated.yaml").read_text())
-APPLICATION = "applications.0"
-MODEL = f"{APPLICATION}.args.models.0"
 AUTH = f"{APPLICATION}.args.auth"
 RUNTIME_ENV = f"{APPLICATION}.runtime_env"
 GRPC_LIMIT = serve_config.GRPC_LIMIT
-
-
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """The simulated config with one value set; a path such as `applications.0.name`."""
-    document: Any = copy.deepcopy(SIMULATED)
-    node = document
-    *parents, last = (int(key) if key.isdecimal() else key for key in path.split("."))
-    for key in parents:
-        node = node[key]
-    if isinstance(node, list) and last == len(node):
-        node.append(value)
-    else:
-        node[last] = value
-    return dict(document)
-
-
-PARAKEET = {"name": "simulated", "kind": "parakeet"}
 CANARY = {"name": "simulated", "kind": "canary", "checkpoint": "nvidia/canary-1b-v2"}
 
 MISTAKES: list[tuple[str, Any, str]] = [
@@ -277,61 +252,3 @@ def test_an_operator_is_told_who_may_ask(auth: dict[str, str], host: str, said: 
     lines = list(access_lines(AuthConfig.model_validate(auth), host))
     assert len(lines) == bool(said)
     assert said in "".join(lines)
-
-
-def places(node: Any, place: str = "") -> Iterator[str]:
-    """Every place in a config."""
-    entries = node.items() if isinstance(node, dict) else enumerate(node)
-    for key, inner in entries:
-        here = f"{place}.{key}".removeprefix(".")
-        yield here
-        if isinstance(inner, dict | list):
-            yield from places(inner, here)
-
-
-ODDITIES = (None, "x", 7, True, [], [1], ["x"], [None], [[]], {}, {"x": 1}, {1: 2}, {"name": {}})
-
-
-@pytest.mark.parametrize("place", places(SIMULATED))
-def test_nothing_odd_anywhere_breaks_the_check(place: str) -> None:
-    for oddity in ODDITIES:
-        assert all(str(problem) for problem in serve_config.check(changed(place, oddity)))
-
-
-NO_CHECKPOINTS = {
-    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-    "text": (b"<html>404</html>\n", "text"),
-    "nothing": (b"", "empty"),
-    "bytes": (bytes(range(256)) * 9, "no archive"),
-}
-
-
-@pytest.mark.parametrize(("content", "looks_like"), NO_CHECKPOINTS.values(), ids=NO_CHECKPOINTS)
-def test_a_checkpoint_that_is_no_archive_is_said_to_be_what_it_is(
-    content: bytes, looks_like: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "a.nemo"
-    path.write_bytes(content)
-    document = changed(MODEL, PARAKEET | {"checkpoint": str(path)})
-    (problem,) = serve_config.check(document)
-    assert str(problem).startswith(f"{MODEL}.checkpoint: ")
-    assert looks_like in str(problem)
-
-
-def test_all_files_are_checked_whatever_the_first_is(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bad = tmp_path / "bad.yaml"
-    bad.write_text("applications: [x]")
-    assert main(["check", str(bad), str(ROOT / "configs/tiny.yaml")]) == 1
-    out, err = capsys.readouterr()
-    assert out.endswith("tiny.yaml: good\n")
-    assert "applications.0: " in err
-
-
-@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
-@pytest.mark.parametrize("command", [["serve", "x.yaml"], ["stop"]])
-def test_a_port_that_is_none_is_refused(command: list[str], port: str) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        main([*command, "--port", port])
-    assert exit_.value.code == 2
