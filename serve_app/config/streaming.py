@@ -50,7 +50,8 @@ class StreamingConfig(Settings):
     lag: PositiveInt = 2
     """Of `waitk`: chunks heard before the first token is said."""
     max_segment_s: float = Field(default=30.0, gt=0, le=60.0)
-    """A segment that nothing else ends, ends here: its text is final and the model starts anew."""
+    """A segment that nothing else ends, ends here: its text is final and the model starts anew.
+    From 80 % of it on it ends in a pause, if there is one."""
     stall_s: PositiveFloat = 10.0
     """A replica that owes a stream its step for so long is given up: its streams move."""
     cold_start_s: PositiveFloat = 120.0
@@ -87,7 +88,8 @@ class StreamsConfig(Settings):
     blank_s: PositiveFloat = 3.0
     """Of speech in which the decoder finds no word, after which a segment ends, too: for noise
     that voice activity takes for speech. A decoder may be silent for a second between two words
-    of one breath, so less cuts words in two."""
+    of one breath: less makes segments of single words, and each end costs up to a second of steps
+    again."""
     vad_threshold: float = Field(default=0.5, gt=0, lt=1)
     """The probability from which a stretch of 32 ms is taken for speech."""
     voice_detector: Literal["silero", "loudness"] = "silero"

@@ -145,7 +145,10 @@ class StreamText:
     ended: Literal["asked", "blank", "length"] | None = None
     """Why the segment has ended behind this frame: its slot is as new. None: it goes on."""
     num_samples: int = 0
-    """Of the segment, this frame included."""
+    """Of the segment, this frame included; where it has ended, without what was carried."""
+    num_carried: int = 0
+    """Frames, the last of those heard, that the next segment begins with: where this one was cut.
+    The slot has heard them so, and gives no more texts for them."""
     language: str | None = None
     """ISO 639-1, of the text; None where the model does not say."""
     spoken_language: str | None = None
@@ -154,9 +157,9 @@ class StreamText:
 class StreamingRecognizer(Protocol):
     """A model with a fixed number of slots, one stream in each. Not thread-safe.
 
-    A segment begins with the first frame after `occupy`, or after the end of the one before; steps
-    are cut by sample position from there. So the frames of a segment give the same text again in
-    any slot, in any company, at any pace.
+    A segment begins with the first frame after `occupy`, or where the one before was cut; steps are
+    cut by sample position from there. So the frames of a segment give the same text again in any
+    slot, in any company, at any pace.
     """
 
     info: ModelInfo

@@ -87,6 +87,8 @@ async def test_streams_at_once_fill_all_replicas_and_one_more_is_refused_at_once
     async with asyncio.timeout(1.0):
         with pytest.raises(AtCapacityError):
             await host.open(ENGLISH)
+    with pytest.raises(AtCapacityError):
+        await host.open(ENGLISH, is_demand=False)
     assert sum(each.slots.num_refused for each in deployment.replicas.values()) == 1
     await slots[0].close()
     async with asyncio.timeout(5.0):

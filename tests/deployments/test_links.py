@@ -95,6 +95,74 @@ async def test_a_full_replica_refuses_and_counts_the_demand_once(replica: LocalR
         assert replica.slots.num_refused == 1
 
 
+async def test_a_slot_is_exchanged_for_one_with_other_options_while_others_wait(
+    replica: LocalReplica,
+) -> None:
+    async with linked(replica) as one, linked(replica) as other:
+        first, *_ = [await one.link.open(ENGLISH, is_demand=True) for _ in range(4)]
+        robbing = [asyncio.create_task(_opens(each.link)) for each in (one, other)]
+        slot = first
+        for number in range(20):
+            slot.send(SlotFrame(frame_pcm(99)))  # nobody waits for its text
+            old, slot = slot, await slot.exchange(StreamOptions("de"))
+            with pytest.raises(SlotLostError, match="exchanged"):
+                old.send(SlotFrame(frame_pcm(98)))
+            slot.send(SlotFrame(frame_pcm(number)))
+            assert (await slot.receive()).confirmed == word(frame_pcm(number))
+            await old.close()
+        assert not any(task.done() for task in robbing)
+        assert replica.slots.num_in_use == 4
+        await slot.close()
+        await asyncio.wait(robbing, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        for task in robbing:
+            task.cancel()
+
+
+async def test_an_exchange_that_is_given_up_or_that_the_model_refuses_leaves_no_slot_taken(
+    replica: LocalReplica,
+) -> None:
+    async with linked(replica) as each:
+        for wait_until_pushed in (False, True):
+            slot = await each.link.open(ENGLISH, is_demand=True)
+            replica.may_answer.clear()
+            exchanging = asyncio.create_task(slot.exchange(StreamOptions("de")))
+            await asyncio.sleep(0)
+            while wait_until_pushed and not (await replica.heard.get()).opened:
+                continue
+            exchanging.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await exchanging
+            replica.may_answer.set()
+            held = [await each.link.open(ENGLISH, is_demand=True) for _ in range(4)]
+            assert replica.slots.num_in_use == 4
+            for one in held:
+                await one.close()
+            while not replica.heard.empty():
+                replica.heard.get_nowait()
+        slot = await each.link.open(ENGLISH, is_demand=True)
+        unfit = await slot.exchange(StreamOptions("xx"))
+        with pytest.raises(SlotLostError, match="did not take it"):
+            await asyncio.wait_for(unfit.receive(), 10)
+        assert replica.slots.num_in_use == 0
+
+
+async def test_a_replica_that_dies_in_the_middle_of_an_exchange_loses_the_slot(
+    replica: LocalReplica,
+) -> None:
+    async with linked(replica) as each:
+        slot = await each.link.open(ENGLISH, is_demand=True)
+        replica.may_answer.clear()
+        exchanging = asyncio.create_task(slot.exchange(StreamOptions("de")))
+        while not any(o.instead_of is not None for o in (await replica.heard.get()).opened):
+            continue
+        replica.died.set()
+        with pytest.raises(SlotLostError):
+            await asyncio.wait_for(exchanging, 10)
+        with pytest.raises(SlotLostError):
+            await slot.exchange(ENGLISH)
+        assert replica.slots.num_in_use == 0
+
+
 async def test_a_slot_given_up_is_free_for_other_ingresses(replica: LocalReplica) -> None:
     async with linked(replica) as one, linked(replica) as other:
         held = [await one.link.open(ENGLISH, is_demand=True) for _ in range(4)]

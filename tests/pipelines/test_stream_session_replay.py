@@ -1,6 +1,7 @@
 """Replicas that die, drain, stall and fill under a stream, and what is told of it all the same."""
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 from dataclasses import replace
@@ -30,7 +31,7 @@ STEP = 1280
 BLANKS = StreamOptions(language="en", blank_s=0.24)
 
 Script = list[tuple[str, bytes]]
-"""What a client does: ("feed", pcm), or ("commit" or "discard", nothing)."""
+"""What a client does: ("feed", pcm), or ("commit", "discard" or "configure", nothing)."""
 
 
 def script_of(rng: random.Random) -> Script:
@@ -39,6 +40,8 @@ def script_of(rng: random.Random) -> Script:
         script.append(("feed", piece))
         if rng.random() < 0.03:
             script.append((rng.choice(["commit", "commit", "discard"]), b""))
+        if rng.random() < 0.03:
+            script.append(("configure", b""))
     return script
 
 
@@ -64,6 +67,8 @@ def disturb(rng: random.Random, host: FakeHost) -> None:
 
 async def play(script: Script, host: FakeHost, rng: random.Random | None, **how) -> list:
     chance = min(0.5, 5 / len(script))
+    options = how["options"]
+    languages = itertools.cycle(["de", "fr", "en"])
     async with opened(host, **how) as (session, listener):
         listener.discards = any(what == "discard" for what, _ in script)
         for what, pcm in script:
@@ -75,6 +80,10 @@ async def play(script: Script, host: FakeHost, rng: random.Random | None, **how)
                 await session.feed(pcm)
             elif what == "commit":
                 await session.commit()
+            elif what == "configure":
+                session.configure(
+                    replace(options, language=next(languages)), how["settings"].voice_activity
+                )
             else:
                 await session.discard()
         await session.finish()
@@ -84,12 +93,12 @@ async def play(script: Script, host: FakeHost, rng: random.Random | None, **how)
     return events
 
 
-@pytest.mark.parametrize("how", ["unwatched", "watched", "blanks", "discards"])
+@pytest.mark.parametrize("how", ["unwatched", "watched", "blanks", "discards", "options"])
 async def test_whatever_befalls_the_replicas_the_finals_are_the_same(how):
     num_moved = 0
     arguments = {
         "settings": WATCHED if how == "watched" else SETTINGS,
-        "options": BLANKS if how == "blanks" else None,
+        "options": BLANKS if how in ("blanks", "options") else StreamOptions(language="en"),
     }
     for seed in range(100):
         script = script_of(random.Random(seed))
@@ -97,6 +106,8 @@ async def test_whatever_befalls_the_replicas_the_finals_are_the_same(how):
         max_segment_steps = 10_000 if how == "discards" else 40
         if how != "discards":
             script = [line for line in script if line[0] != "discard"]
+        if how != "options":
+            script = [line for line in script if line[0] != "configure"]
         alone = FakeHost(max_segment_steps=max_segment_steps)
         expected = finals(await play(script, alone, None, **arguments))
         host = FakeHost(2, num_slots=1, max_segment_steps=max_segment_steps)
@@ -216,6 +227,35 @@ async def test_a_stream_waits_for_a_slot_with_patience():
             await asyncio.wait_for(asyncio.shield(listener.task), 0.1)
         await other.finish()
         await other_listener.all()
+        assert isinstance((await listener.all())[-1], Finished)
+
+
+class AskedHost(FakeHost):
+    """Notes who asked for a slot as one who counts."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.asked: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def open(self, options, *, is_demand=True):
+        self.asked.put_nowait(is_demand)
+        return await super().open(options, is_demand=is_demand)
+
+
+async def test_a_stream_that_seeks_a_slot_counts_once_in_the_time_it_is_told_to_wait():
+    host = AskedHost(2, num_slots=1)
+    async with opened(host) as (session, listener), opened(host):
+        assert [host.asked.get_nowait() for _ in range(2)] == [True] * 2
+        host.replicas[0].kill()
+        await session.feed(noise(random.Random(1), STEP))
+        async with asyncio.timeout(LIMIT_S):
+            asked = [await host.asked.get()]
+            while sum(asked) < 2:
+                asked.append(await host.asked.get())
+        assert asked[0]
+        assert len(asked) > 4
+        host.start()
+        await session.finish()
         assert isinstance((await listener.all())[-1], Finished)
 
 

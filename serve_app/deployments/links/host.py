@@ -108,14 +108,14 @@ class ServeStreamHost:
         """What the model can do; None until it has been up."""
         self._has_begun = False
 
-    async def open(self, options: StreamOptions) -> LinkSlot:
+    async def open(self, options: StreamOptions, *, is_demand: bool = True) -> LinkSlot:
         """See `StreamHost.open`."""
         self.begin()
         try:
             async with asyncio.timeout(self._cold_start_s):
                 while True:
                     self._changed.clear()
-                    slot = await self._open_somewhere(options)
+                    slot = await self._open_somewhere(options, is_demand=is_demand)
                     if slot is not None:
                         return slot
                     if not self._running:
@@ -141,7 +141,7 @@ class ServeStreamHost:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _open_somewhere(self, options: StreamOptions) -> LinkSlot | None:
+    async def _open_somewhere(self, options: StreamOptions, *, is_demand: bool) -> LinkSlot | None:
         """A slot of the emptiest replica that has one; None where no replica could be asked.
 
         Raises:
@@ -153,7 +153,7 @@ class ServeStreamHost:
             asked.add(link)
             is_last = self._best(asked) is None and not self._meets_others
             try:
-                return await link.open(options, is_demand=is_last)
+                return await link.open(options, is_demand=is_demand and is_last)
             except AtCapacityError:
                 is_full = True
             except SlotLostError:

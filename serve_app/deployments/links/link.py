@@ -123,8 +123,11 @@ class Link:
         self.is_leaving = True
         self._news.set()
 
-    async def open(self, options: StreamOptions, *, is_demand: bool) -> LinkSlot:
-        """
+    async def open(
+        self, options: StreamOptions, *, is_demand: bool, instead_of: int | None = None
+    ) -> LinkSlot:
+        """Take a slot; `instead_of`: that of a stream of this link.
+
         Raises:
             AtCapacityError: the replica is full.
             SlotLostError: it is gone, goes, or does not answer.
@@ -134,7 +137,8 @@ class Link:
         slot = LinkSlot(self, next(self._numbers), self._step_samples)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._slots[slot.stream] = slot
-        self._opening[slot.stream] = Opening(slot.stream, options, is_demand), answer
+        opening = Opening(slot.stream, options, is_demand, instead_of)
+        self._opening[slot.stream] = opening, answer
         self.num_free -= 1
         self._news.set()
         try:
@@ -150,6 +154,21 @@ class Link:
             self._slots.pop(slot.stream, None)
             raise AtCapacityError("all slots of this replica are taken", RETRY_AFTER_S)
         return slot
+
+    async def exchange(self, slot: LinkSlot, options: StreamOptions) -> LinkSlot:
+        """See `Holder`."""
+        if self._drop(slot.stream) is None:
+            raise SlotLostError("the slot is lost")
+        self.num_free += 1
+        slot.lose("it was exchanged")
+        try:
+            return await self.open(options, is_demand=False, instead_of=slot.stream)
+        except BaseException as error:
+            self._closed.append(slot.stream)
+            self._news.set()
+            if isinstance(error, AtCapacityError):
+                raise SlotLostError(str(error)) from error
+            raise
 
     def note_frame(self, slot: LinkSlot) -> None:
         """See `Holder`."""

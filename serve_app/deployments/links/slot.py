@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from serve_app.models.protocols import StreamText
+from serve_app.models.protocols import StreamOptions, StreamText
 from serve_app.pipelines.streaming.host import SlotFrame, SlotLostError
 
 
@@ -15,6 +15,10 @@ class Holder(Protocol):
 
     def note_frame(self, slot: "LinkSlot") -> None:
         """One more of its frames is to be pushed."""
+        ...
+
+    async def exchange(self, slot: "LinkSlot", options: StreamOptions) -> "LinkSlot":
+        """See `Slot.exchange`."""
         ...
 
     def forget(self, slot: "LinkSlot") -> None:
@@ -53,6 +57,9 @@ class LinkSlot:
             self._told.put_nowait(told)  # for whoever else waits, or asks again
             raise told
         return told
+
+    async def exchange(self, options: StreamOptions) -> "LinkSlot":
+        return await self._holder.exchange(self, options)
 
     async def close(self) -> None:
         self._holder.forget(self)

@@ -32,6 +32,8 @@ class Opening:
     options: StreamOptions
     is_demand: bool
     """Whether it counts as one that found no slot, if it gets none: it is asked for only here."""
+    instead_of: int | None = None
+    """The stream that leaves it its slot, with nobody between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,7 @@ class Attachment:
         self._lease.cancel()
         self._lease = self._leased()
         for stream in push.closed:
-            if (place := self._places.pop(stream, None)) is not None:
-                self._slots.release(place)
+            self._give_back(stream)
         refused = frozenset(opening.stream for opening in push.opened if not self._open(opening))
         for stream, frame in push.frames:
             if (place := self._places.get(stream)) is not None:
@@ -127,10 +128,16 @@ class Attachment:
             self._slots.release(place)
         self._places.clear()
 
+    def _give_back(self, stream: int) -> None:
+        if (place := self._places.pop(stream, None)) is not None:
+            self._slots.release(place)
+
     def _open(self, opening: Opening) -> bool:
         def tell(told: StreamText | SlotLostError) -> None:
             self._note(opening.stream, told)
 
+        if opening.instead_of is not None:
+            self._give_back(opening.instead_of)
         try:
             place = self._slots.occupy(opening.options, tell, is_demand=opening.is_demand)
         except (AtCapacityError, ModelBrokenError):

@@ -13,17 +13,18 @@ from serve_app.pipelines.streaming.host import SlotFrame, SlotLostError
 class LocalSlot:
     """See `Slot`."""
 
-    def __init__(self, slots: Slots, options: StreamOptions) -> None:
+    def __init__(self, replicas: Sequence[Slots], slots: Slots, options: StreamOptions) -> None:
+        """`replicas`: those that stay, now and later."""
         self.step_samples = slots.step_samples
-        self.is_leaving = False
+        self._replicas = replicas
         self._slots = slots
         self._told: asyncio.Queue[StreamText | SlotLostError] = asyncio.Queue()
         self._place: Place = slots.occupy(options, self._told.put_nowait)
         self._lost: SlotLostError | None = None
 
     @property
-    def is_over(self) -> bool:
-        return self._lost is not None
+    def is_leaving(self) -> bool:
+        return self._slots not in self._replicas
 
     def send(self, frame: SlotFrame) -> None:
         if self._lost is not None:
@@ -40,6 +41,13 @@ class LocalSlot:
             raise told
         return told
 
+    async def exchange(self, options: StreamOptions) -> "LocalSlot":
+        await self.close()
+        try:
+            return LocalSlot(self._replicas, self._slots, options)
+        except (AtCapacityError, ModelBrokenError) as error:
+            raise SlotLostError(str(error)) from error
+
     async def close(self) -> None:
         self._slots.release(self._place)
         if self._lost is None:
@@ -52,26 +60,21 @@ class LocalHost:
 
     def __init__(self, replicas: Sequence[Slots]) -> None:
         self._replicas = list(replicas)
-        self._open: list[tuple[Slots, LocalSlot]] = []
 
-    async def open(self, options: StreamOptions) -> LocalSlot:
+    async def open(self, options: StreamOptions, *, is_demand: bool = True) -> LocalSlot:
         if not self._replicas:
             raise ModelUnavailableError("the local model", RETRY_AFTER_S)
         for slots in sorted(self._replicas, key=lambda each: -each.num_free):
             try:
-                slot = LocalSlot(slots, options)
+                return LocalSlot(self._replicas, slots, options)
             except (AtCapacityError, ModelBrokenError):
                 continue
-            self._open = [entry for entry in self._open if not entry[1].is_over]
-            self._open.append((slots, slot))
-            return slot
         raise AtCapacityError("all slots are taken", RETRY_AFTER_S)
 
     def drain(self, slots: Slots) -> None:
         """Take nothing new in a replica, and ask its streams to leave."""
-        self._replicas = [each for each in self._replicas if each is not slots]
-        for where, slot in self._open:
-            slot.is_leaving |= where is slots
+        if slots in self._replicas:
+            self._replicas.remove(slots)
 
     async def kill(self, slots: Slots) -> None:
         """Lose a replica, and all its streams, at once."""

@@ -141,7 +141,10 @@ class CanaryStreamingRecognizer(SegmentRecognizer[CanarySegment]):
             if row.segment.ended is None:
                 self._slide(row)
 
-    _finish = _advance
+    def _finish(self, segments: Sequence[CanarySegment]) -> None:
+        for segment in segments:
+            segment.window.leave(segment.num_carried * self.step_samples)
+        self._advance(segments)
 
     def _num_seen(self, segment: CanarySegment) -> int:
         """Frames of the window that have all of their right part; all where no more will come."""
@@ -263,9 +266,8 @@ class CanaryStreamingRecognizer(SegmentRecognizer[CanarySegment]):
 
     def _num_forgotten(self, segment: CanarySegment, first: int) -> int:
         """Tokens in front of the first that looks at frame `first` or later; in whole words."""
-        count = next(
-            (i for i, place in enumerate(segment.places) if place >= first), len(segment.places)
-        )
+        after = (index for index, place in enumerate(segment.places) if place >= first)
+        count = next(after, len(segment.places))
         while 0 < count < len(segment.tokens) and not self._decoder.begins_word(
             segment.tokens[count]
         ):
@@ -282,19 +284,16 @@ class CanaryStreamingRecognizer(SegmentRecognizer[CanarySegment]):
 
     def _said(self, segment: CanarySegment) -> Said:
         words = self._words(segment)
-        if segment.ended is None and segment.tokens:
-            num_certain = max(len(words) - 1, len(segment.closed))
-        else:
-            num_certain = len(words)
+        is_sure = segment.ended is not None or not segment.tokens
+        num_certain = len(words) if is_sure else max(len(words) - 1, len(segment.closed))
         segment.num_told = num_certain
         spoken, wanted = segment.language, segment.options.target_language
         written = None if spoken is None else self._prompts.target_of(spoken, wanted)
-        confirmed, tentative = joined(words, num_certain)
-        return Said(confirmed, tentative, language=written, spoken_language=spoken)
+        return Said(*joined(words, num_certain), language=written, spoken_language=spoken)
 
     def _quiet_s(self, segment: CanarySegment) -> float | None:
         if not (segment.tokens or segment.closed):
             return None
-        since = segment.places[-1] if segment.places else self._first_frame(segment)
-        seen = self._first_frame(segment) + self._num_seen(segment)
-        return (seen - since) * self._frame_s
+        first = self._first_frame(segment)
+        since = segment.places[-1] if segment.places else first
+        return (first + self._num_seen(segment) - since) * self._frame_s

@@ -1,12 +1,14 @@
 """Frames of slots in, texts of segments out: what all streaming models share. No torch.
 
-A kind of model says how one fused step of many segments goes. When a segment ends is decided here,
-by the frames alone, so that the same frames end it at the same place again.
+A kind of model says how one fused step of many segments goes. Where a segment ends does not depend
+on the kind (`ends`); what is carried into the next one is stepped there at once.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
@@ -14,6 +16,7 @@ import numpy as np
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
 from serve_app.config import ModelConfig, StreamingConfig
 from serve_app.models.protocols import ModelInfo, StreamFrame, StreamOptions, StreamText
+from serve_app.models.streaming.ends import EndRule
 from serve_app.transcript.types import Word
 
 _NOTHING: Pcm = np.zeros(0, dtype=np.int16)
@@ -26,10 +29,14 @@ class Segment:
     slot: int
     options: StreamOptions
     num_samples: int = 0
-    """Heard so far, `arrived` included."""
+    """Heard so far, `arrived` included; where it has ended, without what was carried."""
     arrived: Pcm = field(default_factory=lambda: _NOTHING)
     """What the step adds."""
+    recent: deque[bytes] = field(default_factory=deque)
+    """The last frames: no more than may be carried."""
     ended: Literal["asked", "blank", "length"] | None = None
+    num_carried: int = 0
+    """Frames that it heard and that are the next one's."""
 
     @property
     def duration_s(self) -> float:
@@ -62,7 +69,7 @@ class SegmentRecognizer(ABC, Generic[S]):
         settings = streaming_of(config)
         self.num_slots = settings.num_slots
         most_samples = int(settings.max_segment_s * SAMPLE_RATE_HZ)
-        self._max_samples = max(most_samples // step_samples, 1) * step_samples
+        self._rule = EndRule(step_samples, max(most_samples // step_samples, 1) * step_samples)
         self._segments: list[S | None] = [None] * self.num_slots
 
     def occupy(self, slot: int, options: StreamOptions) -> None:
@@ -81,12 +88,24 @@ class SegmentRecognizer(ABC, Generic[S]):
         segments = [self._hear(frame) for frame in frames]
         if segments:
             self._advance(segments)
-        paused = [each for each in segments if each.ended is None and self._is_over(each)]
-        for segment in paused:
-            segment.ended, segment.arrived = "blank", _NOTHING
-        if paused:
-            self._finish(paused)
-        return [self._text(segment) for segment in segments]
+        over = [each for each in segments if each.ended is None and self._ends(each)]
+        if over:
+            self._finish(over)
+        texts = [self._text(segment) for segment in segments]
+        self._carry(over)
+        return texts
+
+    def _carry(self, ended: Sequence[S]) -> None:
+        """Step what was carried into the next segments, as a replay would: so that they stand where
+        they would stand then."""
+        carried = [
+            [StreamFrame(each.slot, pcm) for pcm in list(each.recent)[-each.num_carried :]]
+            for each in ended
+            if each.num_carried
+        ]
+        for frames in zip_longest(*carried):
+            texts = self.step([frame for frame in frames if frame is not None])
+            assert all(text.ended is None for text in texts), "nothing ends in what is carried"
 
     def _segment(self, slot: int) -> S:
         segment = self._segments[slot]
@@ -102,18 +121,23 @@ class SegmentRecognizer(ABC, Generic[S]):
         if not is_whole and (num_arrived > self.step_samples or not frame.is_last):
             raise ValueError(f"a frame of {num_arrived} samples; a step takes {self.step_samples}")
         segment.num_samples += num_arrived
+        segment.recent.append(frame.pcm)
+        if len(segment.recent) > self._rule.most_carried:
+            segment.recent.popleft()
         if frame.is_last:
             segment.ended = "asked"
-        elif segment.num_samples >= self._max_samples:
-            segment.ended = "length"
         return segment
 
-    def _is_over(self, segment: S) -> bool:
-        """Whether the decoder has found words, and then none for as long as was asked."""
-        if segment.options.blank_s is None:
-            return False
+    def _ends(self, segment: S) -> bool:
+        """Whether it ends by itself behind this step; then it is cut where it does."""
         quiet_s = self._quiet_s(segment)
-        return quiet_s is not None and quiet_s >= segment.options.blank_s
+        end = self._rule.end_of(segment.num_samples, quiet_s, segment.options.blank_s)
+        if end is None:
+            return False
+        segment.ended, segment.arrived = end.reason, _NOTHING
+        segment.num_carried = end.num_carried
+        segment.num_samples -= end.num_carried * self.step_samples
+        return True
 
     def _text(self, segment: S) -> StreamText:
         said = self._said(segment)
@@ -128,6 +152,7 @@ class SegmentRecognizer(ABC, Generic[S]):
             words=said.words,
             ended=segment.ended,
             num_samples=segment.num_samples,
+            num_carried=segment.num_carried,
             language=said.language,
             spoken_language=said.spoken_language,
         )
@@ -141,7 +166,8 @@ class SegmentRecognizer(ABC, Generic[S]):
         """One fused step: hear what has arrived in each; to the very end in those that `ended`."""
 
     def _finish(self, segments: Sequence[S]) -> None:
-        """Hear those to their end whose decoder was found to be quiet behind the step."""
+        """Hear those to their end that were found to end by themselves. The last `num_carried`
+        frames that they heard are not theirs any more."""
 
     @abstractmethod
     def _said(self, segment: S) -> Said:

@@ -66,6 +66,8 @@ class SimulatedStreamingRecognizer(SegmentRecognizer[SimulatedSegment]):
 
     def _finish(self, segments: Sequence[SimulatedSegment]) -> None:
         for segment in segments:
+            num_left = max(segment.num_samples - segment.num_decoded, 0)
+            segment.rest = segment.rest[:num_left]
             self._decode(segment)
 
     def _decode(self, segment: SimulatedSegment) -> None:

@@ -30,6 +30,10 @@ class Window:
     def hear(self, arrived: Pcm) -> None:
         self.samples = np.concatenate([self.samples, arrived])
 
+    def leave(self, num_samples: int) -> None:
+        """Un-hear so many of the last samples, or all."""
+        self.samples = self.samples[: max(len(self.samples) - num_samples, 0)]
+
     def forget(self, before: int) -> None:
         """Let it begin at the sample `before` of the segment, if it does not yet."""
         if before > self.start:

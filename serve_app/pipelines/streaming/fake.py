@@ -2,7 +2,8 @@
 
 Each step that is not all zeros gives a word, made of all audio of its segment so far: so a frame
 that is lost, doubled or out of place changes every word behind it. The newest word is tentative,
-and written in another way until the next frame confirms it.
+and written in another way until the next frame confirms it. A segment that ends by itself is cut
+somewhere in the zeros that it heard last.
 """
 
 import asyncio
@@ -21,6 +22,12 @@ from serve_app.transcript.types import Word
 class FakeModel:
     """One segment after another, as one slot of a replica hears them."""
 
+    _audio: int
+    _num_samples: int
+    _num_steps: int
+    _blank_steps: int
+    _words: list[Word]
+
     def __init__(
         self,
         options: StreamOptions,
@@ -29,13 +36,15 @@ class FakeModel:
         spelling: str = "",
     ) -> None:
         self._options = options
-        self._spelling = zlib.crc32(spelling.encode())
+        self._spelling = spelling
         self._step_samples = step_samples
         self._max_segment_steps = max_segment_steps
-        self._audio = self._spelling
-        self._num_samples = self._num_steps = 0
-        self._blank_s = 0.0
-        self._words: list[Word] = []
+        self._begin(0)
+
+    def anew(self, options: StreamOptions) -> "FakeModel":
+        """As a stream finds it that comes with other options."""
+        steps = self._step_samples, self._max_segment_steps
+        return FakeModel(options, *steps, self._spelling)
 
     def step(self, frame: SlotFrame) -> StreamText:
         """The text behind `frame`."""
@@ -52,9 +61,9 @@ class FakeModel:
         if frame.pcm.strip(b"\0"):
             language = self._options.target_language or self._options.language or ""
             self._words.append(Word(f"{language}{self._audio:08x}", start_s, end_s))
-            self._blank_s = 0.0
+            self._blank_steps = 0
         else:
-            self._blank_s += num_samples / SAMPLE_RATE_HZ
+            self._blank_steps += 1
         return self._text(frame)
 
     def _text(self, frame: SlotFrame) -> StreamText:
@@ -65,9 +74,11 @@ class FakeModel:
             "asked" if frame.is_last else self._ended_by_itself()
         )
         if ended is not None:
-            num_samples = self._num_samples
-            self._begin()
-            return StreamText(" ".join(texts), "", words, ended, num_samples, language, language)
+            num_carried = 0 if ended == "asked" else self._num_carried
+            num_samples = self._num_samples - num_carried * self._step_samples
+            text = " ".join(texts)
+            self._begin(num_carried)
+            return StreamText(text, "", words, ended, num_samples, num_carried, language, language)
         tentative = texts[-1].swapcase() if texts else ""
         confirmed = " ".join(texts[:-1])
         return StreamText(
@@ -80,15 +91,24 @@ class FakeModel:
 
     def _ended_by_itself(self) -> Literal["blank", "length"] | None:
         blank_s = self._options.blank_s
-        if blank_s is not None and self._words and self._blank_s >= blank_s:
+        heard_blank_s = self._blank_steps * self._step_samples / SAMPLE_RATE_HZ
+        if blank_s is not None and self._words and heard_blank_s >= blank_s:
             return "blank"
         return "length" if self._num_steps >= self._max_segment_steps else None
 
-    def _begin(self) -> None:
-        self._audio = self._spelling
-        self._num_samples = self._num_steps = 0
-        self._blank_s = 0.0
+    @property
+    def _num_carried(self) -> int:
+        """Any number of the steps of zeros that were heard last, as the audio has it; few enough
+        for another end."""
+        most = min(self._blank_steps, self._max_segment_steps // 2)
+        return self._audio % (most + 1)
+
+    def _begin(self, num_carried: int) -> None:
+        self._audio = zlib.crc32(self._spelling.encode())
+        self._num_samples = self._num_steps = self._blank_steps = 0
         self._words = []
+        for _ in range(num_carried):
+            self.step(SlotFrame(bytes(self._step_samples * BYTES_PER_SAMPLE)))
 
 
 @dataclass(eq=False)
@@ -106,6 +126,8 @@ class FakeReplica:
     num_steps: int = 0
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a slot is closed and none is left."""
+    in_exchange: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a stream has begun to change its options."""
     _runs: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -135,6 +157,12 @@ class FakeReplica:
     def resume(self) -> None:
         """Go on."""
         self._runs.set()
+
+    async def may_exchange(self) -> None:
+        """Let others act in the middle of it."""
+        self.in_exchange.set()
+        await asyncio.sleep(0)
+        await self._runs.wait()
 
     async def may_step(self, frame: SlotFrame, stall_s: float) -> None:
         """Wait until it runs; it may die over `frame`."""
@@ -190,6 +218,19 @@ class FakeSlot:
         self._check()
         return self._model.step(self._frames.popleft())
 
+    async def exchange(self, options: StreamOptions) -> "FakeSlot":
+        self._check()
+        self._replica.slots.discard(self)
+        model = self._model.anew(options)
+        slot = FakeSlot(self._replica, model, self.step_samples, self._stall_s)
+        try:
+            await self._replica.may_exchange()
+            slot._check()
+        except BaseException:
+            await slot.close()
+            raise
+        return slot
+
     async def close(self) -> None:
         self._replica.slots.discard(self)
         if not self._replica.slots:
@@ -237,7 +278,7 @@ class FakeHost:
         """Of replicas that live."""
         return sum(len(replica.slots) for replica in self.replicas if replica.is_alive)
 
-    async def open(self, options: StreamOptions) -> FakeSlot:
+    async def open(self, options: StreamOptions, *, is_demand: bool = True) -> FakeSlot:
         """Take a slot of the replica that has most of them free."""
         if not any(replica.is_alive for replica in self.replicas):
             await self._wait_for_a_replica()

@@ -49,6 +49,15 @@ class Slot(Protocol):
         """Whether the replica drains, or is gone: the stream should move when its segment ends."""
         ...
 
+    async def exchange(self, options: StreamOptions) -> "Slot":
+        """The same place with other options, between two segments: nobody else can take it
+        meanwhile. This slot is over, whatever comes of it.
+
+        Raises:
+            SlotLostError: the place is lost.
+        """
+        ...
+
     async def close(self) -> None:
         """Give the slot up; never fails, may be called twice."""
         ...
@@ -57,8 +66,9 @@ class Slot(Protocol):
 class StreamHost(Protocol):
     """All replicas of one streaming model."""
 
-    async def open(self, options: StreamOptions) -> Slot:
-        """Take a slot of some replica.
+    async def open(self, options: StreamOptions, *, is_demand: bool = True) -> Slot:
+        """Take a slot of some replica. `is_demand`: whether to count as one that wants a slot, if
+        none is free; who asks often does so once in a while.
 
         Raises:
             AtCapacityError: there are replicas, and none has a free slot; told at once.

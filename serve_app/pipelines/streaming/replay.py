@@ -1,8 +1,8 @@
 """A slot that is not lost: frames in, one text for each out, whatever becomes of the replicas.
 
-The frames since the last end of a segment are kept as they were sent. When the slot is lost they
-go to another one, as they are, and what comes back for the second time is dropped. A replica that
-leaves, and options that change, do the same at the next end of a segment.
+The frames since the last segment was cut are kept as they were sent. When the slot is lost they go
+to another one, as they are, and what comes back for the second time is dropped. A replica that
+leaves does the same at the next end of a segment; so do options that change, in the same place.
 """
 
 import asyncio
@@ -65,9 +65,13 @@ class SteadySlot:
         """Of those kept, by the slot of now."""
         self._num_heard = 0
         """Of those kept, by any slot."""
+        self._num_carried = 0
+        """Of those kept: the segment before heard them, and left them to this one."""
         self._is_broken = False
         self._deaths: tuple[int, int] = (-1, 0)
         self._lost_at: float | None = None
+        self._counts_from = 0.0
+        """A refusal counts as demand again."""
         self._stays_until = 0.0
         """No slot was found to move to: the next attempt is made then."""
         self._closing: list[Slot] = []
@@ -107,7 +111,7 @@ class SteadySlot:
             kept = self._kept[self._num_answered]
             self._num_answered += 1
             if text.ended is not None:
-                self._end_segment()
+                self._end_segment(text.num_carried)
             elif kept.frame.is_last:
                 raise EngineError(_MODEL, "it did not end a segment where it was asked to")
             elif self._num_answered <= self._num_heard:
@@ -139,11 +143,13 @@ class SteadySlot:
 
     @property
     def _options(self) -> StreamOptions:
-        return self._kept[0].options if self._kept else self._slot_options
+        """Of the segment: those of the first frame that is its alone."""
+        own = self._kept[self._num_carried :]
+        return own[0].options if own else self._slot_options
 
     @property
     def _should_move(self) -> bool:
-        if self._slot is None or self._num_answered:
+        if self._slot is None or self._num_answered > self._num_carried:
             return False
         if self._options != self._slot_options:
             return True
@@ -168,11 +174,14 @@ class SteadySlot:
             logger.info("a stream lost its slot: %s", error)
             return None
 
-    def _end_segment(self) -> None:
-        del self._kept[: self._num_answered]
-        self._num_dropped += self._num_answered
-        self._num_sent -= self._num_answered
-        self._num_answered = self._num_heard = 0
+    def _end_segment(self, num_carried: int) -> None:
+        num_over = self._num_answered - num_carried
+        if num_over <= 0:
+            raise EngineError(_MODEL, "it ends segments in which it has heard nothing")
+        del self._kept[:num_over]
+        self._num_dropped += num_over
+        self._num_sent -= num_over
+        self._num_answered = self._num_heard = self._num_carried = num_carried
 
     def _check_length(self, kept: Kept) -> None:
         if kept.end_sample - self._kept[0].start_sample > _MAX_SEGMENT_S * SAMPLE_RATE_HZ:
@@ -201,8 +210,9 @@ class SteadySlot:
             # apart from others that lost theirs to the same frame, so that only one is blamed
             await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
             try:
+                options = self._options  # they may be others when the slot is there
                 async with asyncio.timeout_at(deadline):
-                    return self._take(await self._host.open(self._options), self._options)
+                    return self._take(await self._open(options), options)
             except CapacityError as error:
                 if _now() + pause_s > deadline:
                     raise
@@ -213,12 +223,24 @@ class SteadySlot:
                 raise ModelUnavailableError(_MODEL, _MAX_PAUSE_S) from None
             pause_s = min(max(2 * pause_s, _FIRST_PAUSE_S), _MAX_PAUSE_S)
 
+    async def _open(self, options: StreamOptions) -> Slot:
+        """Ask for a slot; as demand no more often than those come who are refused."""
+        is_demand = _now() >= self._counts_from
+        try:
+            return await self._host.open(options, is_demand=is_demand)
+        except CapacityError as error:
+            if is_demand:
+                self._counts_from = _now() + error.retry_after_s
+            raise
+
     async def _move(self) -> None:
         """Go elsewhere between two segments; stay if that cannot be, but not with old options."""
         old, options = self._slot, self._options
+        if old is not None and not old.is_leaving:
+            return await self._exchange(old, options)
         try:
             async with asyncio.timeout(_MOVE_TIMEOUT_S):
-                slot = await self._host.open(options)
+                slot = await self._open(options)
         except (CapacityError, SlotLostError, TimeoutError):
             self._stays_until = _now() + _NEXT_MOVE_S
             if options != self._slot_options:
@@ -231,11 +253,25 @@ class SteadySlot:
         self._take(slot, options)
         await self._close_old()
 
+    async def _exchange(self, old: Slot, options: StreamOptions) -> None:
+        """Begin with other options in the same place; in another one if it is lost over that."""
+        try:
+            async with asyncio.timeout(_MOVE_TIMEOUT_S):
+                slot = await old.exchange(options)
+        except (SlotLostError, TimeoutError):
+            await self.close()
+            self._lost_at = _now()
+            return await self._replace(0.0)
+        self._enter(slot, options)
+
     def _take(self, slot: Slot, options: StreamOptions) -> None:
+        self.num_moves += 1
+        self._enter(slot, options)
+
+    def _enter(self, slot: Slot, options: StreamOptions) -> None:
         self._slot, self._slot_options = slot, options
         self._num_sent = self._num_answered = 0
         self._is_broken = False
-        self.num_moves += 1
         if slot.step_samples != self.step_samples:
             raise EngineError(_MODEL, "its replicas take steps of different lengths")
 

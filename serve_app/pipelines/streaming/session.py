@@ -263,7 +263,8 @@ class StreamSession:
         """Wait for the next text, or for a frame that has none; False when all is told."""
         if self._slot.num_waiting:
             kept, text = await self._slot.receive()
-            position = Position(kept.start_sample, kept.end_sample, kept.frame.is_last)
+            end_sample = kept.end_sample - text.num_carried * self._slot.step_samples
+            position = Position(kept.start_sample, end_sample, kept.frame.is_last)
             event = self._teller.tell(text, position, muted=kept.utterance in self._discarded)
             if event is not None:
                 await self._outbox.put(event)

@@ -20,6 +20,7 @@ class Position:
 
     start: int
     end: int
+    """Where the segment has ended: that of the segment, which was cut there."""
     ends_utterance: bool
 
 
@@ -41,9 +42,10 @@ class Teller:
         if text.ended is None:
             return None if muted else self._partial(text, self._segment_start, position)
         final = self._final(text, self._segment_start, position)
-        self._segment_start = None
+        self._segment_start = position.end if text.num_carried else None
+        takes_back = bool(self._tentative)
         self._confirmed = self._tentative = ""
-        if muted or not (final.segment.text or final.ends_utterance):
+        if muted or not (final.segment.text or final.ends_utterance or takes_back):
             return None
         return final
 

@@ -162,7 +162,25 @@ def assert_alone_equals_company(
         alone = speak(model, stream.cuts, slot=number % model.num_slots, options=stream.options)
         assert_only_grows(alone)
         assert texts == alone[: len(texts)]
+        assert_replays_from_its_cut(model, stream, alone)
     return company
+
+
+def assert_replays_from_its_cut(
+    model: StreamingRecognizer, stream: Stream, texts: Sequence[StreamText]
+) -> None:
+    """Behind an end by itself the rest says what it says in a fresh slot: with what was carried."""
+    ends = [index for index, text in enumerate(texts) if text.ended in ("blank", "length")]
+    for index in ends[:1]:
+        num_carried = texts[index].num_carried
+        cuts = stream.cuts[index + 1 - num_carried :]
+        fresh = speak(model, cuts, slot=model.num_slots - 1, options=stream.options)
+        assert all(text.ended is None for text in fresh[:num_carried])
+        assert fresh[num_carried:] == list(texts[index + 1 :])
+    heard = sum(len(pcm) // 2 for pcm, _ in stream.cuts[: len(texts)])
+    told = sum(text.num_samples for text in texts if text.ended is not None)
+    under_way = texts[-1].num_samples if texts[-1].ended is None else 0
+    assert told + under_way in (heard, heard - texts[-1].num_carried * model.step_samples)
 
 
 def all_texts(streams: Sequence[Sequence[StreamText]]) -> Iterator[StreamText]:

@@ -103,7 +103,7 @@ def test_the_work_of_a_step_does_not_grow_with_the_age_of_the_stream(
         lambda _, inputs, __: prefixes.append(inputs[0].shape[1])
     )
     rng = random.Random(4)
-    samples = streams.pcm(spoken_digits(40, rng))[: 28 * 16_000]
+    samples = streams.pcm(spoken_digits(40, rng))[: 23 * 16_000]  # from 24 s on it may end
     texts = streams.speak(
         model,
         streams.segment(samples, model.step_samples),

@@ -102,6 +102,23 @@ def test_a_segment_ends_at_its_longest_on_a_step_and_the_next_one_begins_anew() 
         assert streams.finals(alone)[0] == text.confirmed
 
 
+def test_a_long_segment_ends_in_a_pause_before_it_is_at_its_longest() -> None:
+    model = load_streaming_recognizer(config(max_segment_s=10.0))
+    for pause_s, pause_at_s, ends_at_s in (
+        (1.2, 5.0, 10.0),  # it does not look for one yet
+        (1.2, 8.0, 8.96),
+        (0.8, 9.2, 9.92),
+    ):
+        samples = np.random.default_rng(5).integers(-9_000, 9_000, 400_000, dtype=np.int16)
+        start = round(pause_at_s * 16_000)
+        samples[start : start + round(pause_s * 16_000)] = 0
+        texts = streams.speak(model, streams.segment(samples, model.step_samples))
+        place, end = next((i, text) for i, text in enumerate(texts) if text.ended == "length")
+        assert (place + 1) * model.step_samples / 16_000 == pytest.approx(ends_at_s, abs=0.5)
+        if ends_at_s < 10.0:
+            assert start <= end.num_samples <= start + pause_s * 16_000
+
+
 @pytest.mark.parametrize("look_ahead", [0, 1, 6, 13])
 def test_a_step_is_one_frame_more_than_the_look_ahead(look_ahead: int) -> None:
     model = load_streaming_recognizer(config(att_context=(70, look_ahead)))
