@@ -29,9 +29,9 @@ from loadtest.overload.uploads import make_uploads
 from serve_app.config import BatchConfig, ModelConfig, SimulatedConfig
 from serve_app.errors import ConfigError
 
-_COST = SimulatedConfig(fixed_s=0.1, per_audio_s=0.008)
+_COST = SimulatedConfig(fixed_s=0.25, per_audio_s=0.025)
 _BATCH = BatchConfig(max_batch_audio_s=60.0)
-"""About a hundred audio seconds a second: so slow that the engine is what is full, not the CPU
+"""Some thirty audio seconds a second: so slow that the engine is what is full, not the CPU
 that clients, proxy and server share."""
 _MAX_WAIT_S = 4.0
 _NUM_UPLOADS = 64
