@@ -3,9 +3,11 @@
 Also what is no `SpeechError`: unknown paths and methods, and failures that nobody foresaw.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -65,6 +67,13 @@ TABLE: Mapping[ErrorCode, WireStatus] = {
 _HTTP_CODES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
 
 
+class AsciiJSONResponse(JSONResponse):
+    """JSON that can always be sent: what a message quotes of a client need not be whole text."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, separators=(",", ":")).encode()
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """An error as the HTTP wires say it."""
@@ -101,7 +110,7 @@ class Problem:
     def response(self, path: str) -> JSONResponse:
         """The answer on `path`; outside of `/v1/` with FastAPI's `detail` as well."""
         detail = {} if path.startswith("/v1/") else {"detail": self.message}
-        return JSONResponse(
+        return AsciiJSONResponse(
             {**self.body(), **detail}, status_code=self.status, headers=self.headers()
         )
 

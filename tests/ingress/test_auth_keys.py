@@ -1,5 +1,6 @@
 """The keys file: read strictly, read again when it changes, and never worse than it was."""
 
+import asyncio
 import logging
 import os
 import re
@@ -118,6 +119,14 @@ async def test_a_changed_file_is_read_again_once_a_second_at_most(path: Path) ->
     written(path)
     clock.now_s += 1.0
     assert await names(keys) == []
+
+
+async def test_who_comes_while_the_file_is_read_again_waits_for_what_it_says(path: Path) -> None:
+    clock = Clock()
+    keys = KeyFile(written(path, entry("alice")), clock)
+    written(path)
+    clock.now_s += 1.0
+    assert await asyncio.gather(*(names(keys) for _ in range(20))) == [[]] * 20
 
 
 def replace_unnoticed(path: Path, other: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from serve_app.errors import ConfigError, UnauthenticatedError
-from serve_app.ingress.auth.secrets import MAX_CHARACTERS, Claims, Signer, signer_of
+from serve_app.ingress.auth.secrets import MAX_CHARACTERS, Claims, Signer, _signature, signer_of
 
 ONE, OTHER = b"1" * 32, b"2" * 32
 CLAIMS = Claims(
@@ -78,6 +78,31 @@ def test_claims_that_were_rewritten_do_not_pass() -> None:
 def test_what_is_no_secret_at_all_is_refused(token: str) -> None:
     with pytest.raises(UnauthenticatedError):
         Signer(ONE).verify(token, "/v1/realtime", 0.0)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        b"{}",
+        b"[]",
+        b"5",
+        b"{",
+        b"\xff",
+        b"[" * 2_000,
+        b'{"key":"a","fpr":"b","exp":"x","path":"/","session":{}}',
+        b'{"key":"a","fpr":"b","exp":null,"path":"/","session":{}}',
+        b'{"key":"a","fpr":"b","exp":9,"path":["/"],"session":{}}',
+        b'{"key":"a","fpr":"b","exp":9,"path":"/","session":[]}',
+        b'{"key":"a","fpr":"b","exp":9,"path":"\\ud800","session":{}}',
+        b'{"key":"a","fpr":"b","exp":9,"path":"/","session":{"\\ud800":1}}',
+    ],
+)
+def test_claims_that_are_none_are_refused_though_they_are_signed(claims: bytes) -> None:
+    payload = base64.urlsafe_b64encode(claims).rstrip(b"=").decode()
+    token = f"ek_{payload}.{_signature(ONE, payload).decode()}"
+    assert Signer(ONE).signed(token)
+    with pytest.raises(UnauthenticatedError, match="is none"):
+        Signer(ONE).verify(token, "/", 0.0)
 
 
 def test_a_session_too_large_for_a_header_is_not_signed() -> None:

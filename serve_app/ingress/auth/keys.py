@@ -183,13 +183,23 @@ class KeyFile:
         self._version = _version_of(path)
         self._keys = read_keys(path)
         self._look_at = clock() + _LOOK_AGAIN_S
+        self._looking: asyncio.Task[None] | None = None
 
     async def keys(self) -> tuple[Key, ...]:
-        """Looks at the file once a second at most, in a thread: its disk may be far away."""
+        """Looks at the file once a second at most, in a thread: its disk may be far away. Who comes
+        meanwhile waits for the same look."""
         if self._clock() >= self._look_at:
-            self._look_at = self._clock() + _LOOK_AGAIN_S
-            await asyncio.to_thread(self._look)
+            if self._looking is None:
+                self._looking = asyncio.create_task(self._look_once())
+            await asyncio.shield(self._looking)
         return self._keys
+
+    async def _look_once(self) -> None:
+        try:
+            await asyncio.to_thread(self._look)
+        finally:
+            self._look_at = self._clock() + _LOOK_AGAIN_S
+            self._looking = None
 
     def _look(self) -> None:
         version = _version_of(self._path)

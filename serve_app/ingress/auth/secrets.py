@@ -102,13 +102,31 @@ class Signer:
         payload = token.removeprefix(PREFIX).partition(".")[0]
         if not self.signed(token):
             raise UnauthenticatedError("the client secret was not signed by this server")
-        body = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        claims = Claims(body["key"], body["fpr"], body["exp"], body["path"], body["session"])
+        claims = _claims(payload)
         if claims.expires_at <= now_s:
             raise UnauthenticatedError("the client secret has expired")
         if claims.path != path:
             raise UnauthenticatedError(f"the client secret opens {claims.path} only")
         return claims
+
+
+def _claims(payload: str) -> Claims:
+    """
+    Raises:
+        UnauthenticatedError: it has not all of them: where anybody may sign, the signature says
+            nothing of what was signed.
+    """
+    try:
+        body = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        json.dumps(body, ensure_ascii=False).encode()
+        claims = Claims(body["key"], body["fpr"], body["exp"], body["path"], body["session"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnauthenticatedError("the client secret is none") from error
+    texts = claims.key, claims.fingerprint, claims.path
+    is_whole = all(isinstance(text, str) for text in texts) and isinstance(claims.session, dict)
+    if not is_whole or not isinstance(claims.expires_at, int):
+        raise UnauthenticatedError("the client secret is none")
+    return claims
 
 
 def signer_of(secret_file: Path | None, from_environment: str) -> Signer | None:

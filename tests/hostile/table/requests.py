@@ -55,6 +55,16 @@ def _fields(name: str, value: bytes) -> BadRequest:
     return BadRequest(f"{name} = {shown!r}", lambda: _form(_field(name.encode(), value)), 400)
 
 
+CHARSETS = ("undefined", "punycode", "utf-7", "unicode_escape", "rot13", "utf-16", "x" * 99)
+
+
+def _in_charset(charset: str) -> BadRequest:
+    """A field that some of Python's codecs cannot read, and some make half a character of."""
+    headers = {"content-type": f"{_MULTIPART}; charset={charset}"}
+    body = FILE + _field(b"+2AA-\\ud800", b"x") + END
+    return BadRequest(f"a form in {charset[:20]}", lambda: _http(body, headers=headers), 400)
+
+
 FORMS = (
     BadRequest("ten thousand parts", lambda: _form(_field(b"prompt", b"") * 10_000), 400),
     BadRequest("ten thousand files", lambda: _http(FILE[:200] * 10_000 + END), 400),
@@ -66,6 +76,12 @@ FORMS = (
     BadRequest(
         "a part with ten thousand headers",
         lambda: _form(_part(b'name="x"' + b"\r\nx: y" * 10_000)),
+        400,
+    ),
+    *(_in_charset(charset) for charset in CHARSETS),
+    BadRequest(
+        "a content-type of 600 KB",
+        lambda: _http(FILE + END, headers={"content-type": _MULTIPART + ';"' * 300_000}),
         400,
     ),
     BadRequest("a part without a name", lambda: _form(_part(b"")), 400),

@@ -179,7 +179,9 @@ def _with_format(settings: Settings, value: Any, path: str) -> Settings:
             f"{path}.type", f"{shown(str(name))} is not one of: {', '.join(_ENCODINGS)}"
         )
     is_pcm = name == "audio/pcm"
-    rate_hz = body.get("rate") or (_PCM_RATE_HZ if is_pcm else _TELEPHONE_RATE_HZ)
+    rate_hz = body.get("rate")
+    if rate_hz is None:
+        rate_hz = _PCM_RATE_HZ if is_pcm else _TELEPHONE_RATE_HZ
     if rate_hz not in (PACKET_RATES_HZ if is_pcm else (_TELEPHONE_RATE_HZ,)):
         raise UnsupportedOptionError(f"{path}.rate", f"{shown(str(rate_hz))} Hz is not taken")
     return replace(settings, format_name=name, rate_hz=int(rate_hz))

@@ -155,3 +155,10 @@ async def posted(site: Site, body: bytes, key: str = "none") -> tuple[int, dict]
     )
     await sdk.close()
     return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize("content", [b'{"\\ud800":1}', b'{"session":{"\\ud800":1}}'])
+async def test_half_a_character_is_quoted_as_what_it_is(open_site, content) -> None:
+    status, body = await posted(await open_site(), content)
+    assert status == 400
+    assert "\ud800" in body["error"]["message"]

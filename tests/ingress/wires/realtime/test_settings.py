@@ -150,6 +150,8 @@ FORMAT = "session.audio.input.format"
         (session(format={"rate": 12345}), f"{FORMAT}.rate", "unsupported_option"),
         (session(format={"rate": "fast"}), f"{FORMAT}.rate", "unsupported_option"),
         (session(format={"rate": [1]}), f"{FORMAT}.rate", "unsupported_option"),
+        (session(format={"rate": {}}), f"{FORMAT}.rate", "unsupported_option"),
+        (session(format={"rate": 0}), f"{FORMAT}.rate", "unsupported_option"),
         (
             session(format={"type": "audio/pcmu", "rate": 16000}),
             f"{FORMAT}.rate",
