@@ -80,6 +80,14 @@ async def test_languages_are_those_of_all_models_by_name(open_server) -> None:
     }
 
 
+async def test_a_server_of_live_streams_alone_offers_no_more(open_server) -> None:
+    live = {"name": "live", "kind": "simulated", "languages": ["en"], "streaming": {}}
+    about = (await (await open_server(models=[live])).http.get("/")).json()
+    assert (about["default_model"], about["default_streaming_model"]) == (None, "live")
+    assert "stream" in about["endpoints"]
+    assert "transcribe" not in about["endpoints"]
+
+
 async def test_health_tells_of_the_default_model(open_server) -> None:
     site = await open_server(ScriptedBackend(infos=[TINY]))
     assert (await site.http.get("/health")).json() == {

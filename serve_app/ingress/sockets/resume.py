@@ -22,6 +22,7 @@ from serve_app.errors import AudioTooLongError, InvalidOptionError
 
 _PREFIX = "r1."
 _MAX_CHARACTERS = 1024
+_MAX_SAMPLES = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def resumption_of(token: str, *, max_stream_s: float) -> Resumption:
         padded = payload + "=" * (-len(payload) % 4)
         num_samples, fields = json.loads(base64.b64decode(padded, b"-_", validate=True))
         is_text = all(isinstance(value, str) for value in fields.values())
-        if type(num_samples) is not int or num_samples < 0 or not is_text:
+        if type(num_samples) is not int or not 0 <= num_samples < _MAX_SAMPLES or not is_text:
             raise ValueError
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidOptionError("resume", "is no token of this server") from error

@@ -155,7 +155,7 @@ def _add_probes(
 
     @routes.get(
         "/ready",
-        summary="Whether a recording handed in now would be answered",
+        summary="Whether what is handed in now would be answered",
         responses={503: {"description": "No: a model has no replica that can; see `Retry-After`."}},
     )
     async def ready() -> dict[str, str]:
@@ -173,19 +173,28 @@ def _add_probes(
         return Response(await metrics_text(backend), headers={"content-type": _PROMETHEUS})
 
 
+_RECORDINGS = {
+    "transcribe": "POST /v1/audio/transcriptions",
+    "translate": "POST /v1/audio/translations",
+    "transcribe_plain": "POST /transcribe",
+}
+_STREAMS = {
+    "stream": "WebSocket /asr",
+    "stream_op": "WebSocket /",
+    "stream_realtime": "WebSocket /v1/realtime",
+}
+
+
 def _about(served: ServedModels) -> dict[str, Any]:
     return {
         "name": "Chorus",
         "version": serve_app.__version__,
         "models": [model.name for model in served.models],
-        "default_model": served.first.name,
+        "default_model": served.default and served.default.name,
+        "default_streaming_model": served.default_streaming and served.default_streaming.name,
         "endpoints": {
-            "transcribe": "POST /v1/audio/transcriptions",
-            "translate": "POST /v1/audio/translations",
-            "transcribe_plain": "POST /transcribe",
-            "stream": "WebSocket /asr",
-            "stream_op": "WebSocket /",
-            "stream_realtime": "WebSocket /v1/realtime",
+            **(_RECORDINGS if served.offline else {}),
+            **(_STREAMS if served.streaming else {}),
             "models": "GET /v1/models",
             "languages": "GET /api/languages",
             "health": "GET /health",

@@ -1,6 +1,7 @@
 """`/asr` with a plain WebSocket client."""
 
 import asyncio
+import base64
 import json
 from urllib.parse import urlencode
 
@@ -90,6 +91,10 @@ async def test_the_query_says_what_is_wanted(open_site, query, language, target,
     assert final["text"].startswith("" if target == "auto" else target)
 
 
+def _token(content: str) -> str:
+    return "r1." + base64.urlsafe_b64encode(content.encode()).rstrip(b"=").decode()
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
@@ -104,6 +109,9 @@ async def test_the_query_says_what_is_wanted(open_site, query, language, target,
         ({"sample_rate": "8000"}, 400, "invalid_option"),
         ({"resume": "nonsense"}, 400, "invalid_option"),
         ({"resume": "r1." + "W" * 5000}, 400, "invalid_option"),
+        ({"resume": _token(f"[{10**500},{{}}]")}, 400, "invalid_option"),
+        ({"resume": _token("[true,{}]")}, 400, "invalid_option"),
+        ({"resume": _token("[1e3,{}]")}, 400, "invalid_option"),
     ],
     ids=str,
 )

@@ -93,13 +93,7 @@ class RealtimeWire:
                 if not self._items.is_cleared(math.nextafter(event.at_s, math.inf)):
                     await self._speech_started(event.at_s)
             case SpeechStopped():
-                item = self._items.newest()
-                await self._send(
-                    "input_audio_buffer.speech_stopped",
-                    item_id=item.item_id,
-                    audio_end_ms=_ms(event.at_s),
-                )
-                await self._committed(item)
+                await self._cut_off(self._items.newest(), event.at_s)
             case Partial():
                 if not self._items.is_cleared(event.heard_s):
                     item, delta = self._items.heard(event)
@@ -140,6 +134,9 @@ class RealtimeWire:
             packets = PacketDecoder(settings.packet_format)
             await self._feed(self._packets.flush())
             self._packets = packets
+        begins_to_watch = not self._settings.voice_activity and bool(settings.voice_activity)
+        if begins_to_watch and self._has_audio:
+            await self._commit()  # else nothing would ever end what was said unwatched
         await self._stream.change(settings.asked())
         self._settings = settings
         await self._send("session.updated", session=self._shown())
@@ -163,7 +160,7 @@ class RealtimeWire:
         self._has_audio = False
         await self._feed(self._packets.flush())
         item = self._items.newest()
-        await self._committed(item)
+        await self._cut_off(item, self._stream.fed_s)
         await self._stream.commit()
 
     async def _clear(self) -> None:
@@ -184,7 +181,12 @@ class RealtimeWire:
             "input_audio_buffer.speech_started", item_id=item.item_id, audio_start_ms=_ms(at_s)
         )
 
-    async def _committed(self, item: Item) -> None:
+    async def _cut_off(self, item: Item, at_s: float) -> None:
+        """Commit the item; who was told that speech has begun in it is told that it has ended."""
+        if item.is_started:
+            await self._send(
+                "input_audio_buffer.speech_stopped", item_id=item.item_id, audio_end_ms=_ms(at_s)
+            )
         item.is_committed = True
         previous, self._previous_item_id = self._previous_item_id, item.item_id
         await self._send(
@@ -199,7 +201,7 @@ class RealtimeWire:
         if not (item.is_committed or item.is_started or item.transcript):
             return  # the silence at the end of the stream
         if not item.is_committed:
-            await self._committed(item)
+            await self._cut_off(item, event.end_s)
         if self._settings.transcribes:
             await self._send(
                 f"{_TRANSCRIPTION}.completed",

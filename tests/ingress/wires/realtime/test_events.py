@@ -150,10 +150,31 @@ async def test_a_client_may_commit_while_voice_activity_is_watched(open_site) ->
         await say(client, append(at_24k(speech(2, 1.0) + silence(1.0))))
         second = await until(client, f"{T}.completed")
     kinds = [event["type"].rpartition(".")[2] for event in first]
-    assert sorted({*kinds}) == ["committed", "completed", "created", "delta", "speech_started"]
+    turns = [kind for kind in kinds if kind not in ("created", "delta")]
+    assert turns == ["speech_started", "speech_stopped", "committed", "completed"]
     assert second[-1]["item_id"] != first[-1]["item_id"]
     committed = next(event for event in second if event["type"].endswith("committed"))
     assert committed["previous_item_id"] == first[-1]["item_id"]
+
+
+@pytest.mark.parametrize("unwatched", [silence(0.2), speech(2, 0.5)])
+async def test_voice_activity_that_is_turned_on_ends_what_was_said_without(
+    open_site, unwatched
+) -> None:
+    site = await open_site()
+    async with await site.open(PATH) as client:
+        await say(client, MANUAL, append(at_24k(unwatched)))
+        await say(client, update(turn_detection={"type": "server_vad"}))
+        await say(client, append(at_24k(silence(0.5) + speech(1, 1.0) + silence(1.2))))
+        events = await until(client, f"{T}.completed", num=2)
+    kinds = [event["type"] for event in events if event["type"].startswith("input_audio")]
+    assert kinds == [
+        "input_audio_buffer.committed",
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+    ]
+    assert events[-1]["transcript"]
 
 
 async def test_transcription_that_is_off_commits_and_says_nothing(open_site) -> None:
