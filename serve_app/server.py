@@ -147,7 +147,10 @@ def deploy(
 
 
 def _loaded(path: Path) -> tuple[ServeDeploySchema, ServerConfig]:
-    for name, value in _flags(path.with_name(FLAGS_FILE)).items():
+    flags = path.with_name(FLAGS_FILE)
+    if path.is_file() and not flags.is_file():
+        _tell(f"there is no {flags}: Ray runs by its own settings; copy configs/{FLAGS_FILE} there")
+    for name, value in _flags(flags).items():
         os.environ.setdefault(name, value)
     from serve_app import serve_config  # it brings Ray in, which reads the flags at its import
 
@@ -215,9 +218,8 @@ def _why(status: ApplicationStatusOverview) -> str:
 
 def _our_errors(status: ApplicationStatusOverview) -> list[str]:
     """Configurations that a replica refused; trying again, as Serve does, would not help."""
-    return list(
-        dict.fromkeys(re.findall(r"serve_app\.errors\.ConfigError: (.+)", _messages(status)))
-    )
+    name = re.escape(f"{ConfigError.__module__}.{ConfigError.__name__}")
+    return list(dict.fromkeys(re.findall(f"{name}: (.+)", _messages(status))))
 
 
 def _messages(status: ApplicationStatusOverview) -> str:
