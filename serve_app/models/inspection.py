@@ -4,18 +4,17 @@ A `.nemo` is a tar of configurations (YAML), weights (torch's zip around a pickl
 Everything is judged without being run: no member is unpacked, no pickle loaded, no name imported.
 """
 
-import importlib.util
 import pickletools
 import posixpath
-import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import yaml
+
+from serve_app.models.checkpoint_settings import unsafe_settings
 
 CONFIG, WEIGHTS = ".yaml", ".ckpt"
 _MAX_MEMBERS = 1_000
@@ -23,18 +22,6 @@ _MAX_CONFIG_BYTES = 64 << 20
 _MAX_PICKLE_BYTES = 256 << 20
 _MAX_EXPANSION = 20
 """How much larger than its file a compressed checkpoint may be; weights hardly shrink."""
-
-_TARGET_KEYS = frozenset({"_target_", "target", "cls"})
-"""Where Hydra and NeMo look for what to call."""
-_TARGET_PREFIXES = (
-    "nemo.collections.asr.",
-    "nemo.collections.common.",
-    "nemo.core.",
-    "torch.nn.",
-    "torch.optim.",
-)
-_DOTTED_NAME = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
-_ARTIFACT = "nemo:"
 
 _PICKLE, _ZIP = b"\x80", b"PK\x03\x04"
 _NO_TENSOR_NEEDS = frozenset(
@@ -62,9 +49,9 @@ def inspect_checkpoint(path: Path) -> None:
 
     Raises:
         UnsafeCheckpointError: a member leaves its folder or is no plain file; a configuration
-            names something to call outside NeMo's speech models and `torch.nn`; weights are a
-            pickle of more than tensors.
-        OSError, tarfile.TarError: it cannot be read.
+            names something to call but a class of a speech model, something to fetch, or a file
+            outside; weights are a pickle of more than tensors.
+        OSError, tarfile.TarError, ValueError, EOFError, zlib.error: it cannot be read.
     """
     with _opened(path) as archive:
         members = list(_checked_members(archive, path))
@@ -119,64 +106,8 @@ def _check_config(file: IO[bytes], name: str, num_bytes: int) -> None:
         config = yaml.safe_load(file)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise UnsafeCheckpointError(f"{name} is no plain YAML: {error}") from error
-    for place, key, value in _settings(config):
-        if key in _TARGET_KEYS and not _may_be_called(value):
-            raise UnsafeCheckpointError(f"{name} would call {value!r} at {place}")
-        if isinstance(value, str) and value.startswith(_ARTIFACT) and _leaves(value):
-            raise UnsafeCheckpointError(f"{name} would read {value!r} at {place}")
-
-
-def _settings(config: Any) -> Iterator[tuple[str, str, Any]]:
-    """Place, key and value of everything at any depth; each node once, however often it is named.
-
-    Where the value of a mapping's `target` is itself a mapping, it is no name to call.
-    """
-    waiting: list[tuple[str, Any]] = [("", config)]
-    seen: set[int] = set()
-    while waiting:
-        place, node = waiting.pop()
-        if id(node) in seen:
-            continue
-        pairs: list[tuple[Any, Any]] = []
-        if isinstance(node, dict):
-            pairs = list(node.items())
-        elif isinstance(node, list):
-            pairs = list(enumerate(node))
-        for key, value in pairs:
-            here = f"{place}.{key}".lstrip(".")
-            if isinstance(value, dict | list):
-                waiting.append((here, value))
-                if key != "_target_":
-                    continue
-            yield here, str(key), value
-        if pairs:
-            seen.add(id(node))
-
-
-def _may_be_called(target: Any) -> bool:
-    """Whether it is a name directly in some module of those packages; no detour through imports."""
-    if target is None:
-        return True
-    if not isinstance(target, str) or not _DOTTED_NAME.fullmatch(target):
-        return False
-    return target.startswith(_TARGET_PREFIXES) and _is_module(target.rpartition(".")[0])
-
-
-@cache
-def _is_module(name: str) -> bool:
-    """Whether there is a source file for it; it is not imported."""
-    package, *parts = name.split(".")
-    spec = importlib.util.find_spec(package)
-    folders = (spec and spec.submodule_search_locations) or ()
-    places = [Path(folder, *parts) for folder in folders]
-    return any(
-        place.with_suffix(".py").is_file() or (place / "__init__.py").is_file() for place in places
-    )
-
-
-def _leaves(artifact: str) -> bool:
-    name = artifact.removeprefix(_ARTIFACT)
-    return posixpath.isabs(name) or ".." in name.split("/")
+    for what in unsafe_settings(config):
+        raise UnsafeCheckpointError(f"{name} {what}")
 
 
 def _check_weights(file: IO[bytes], name: str) -> None:

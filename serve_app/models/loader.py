@@ -3,11 +3,13 @@
 Torch and NeMo are imported here and below only when a kind needs them.
 """
 
+import gzip
 import hashlib
 import logging
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -161,7 +163,7 @@ def require_harmless(path: Path, place: str) -> None:
         inspect_checkpoint(path)
     except UnsafeCheckpointError as error:
         raise ConfigError(place, f"{path} is refused: {error}") from error
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, ValueError, EOFError) as error:
         raise ConfigError(place, f"{path} is no NeMo checkpoint: {error}") from error
 
 

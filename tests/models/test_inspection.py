@@ -86,17 +86,14 @@ def with_setting(**settings: object) -> dict[str, object]:
     return {**CONFIG, **settings}
 
 
-def calling(target: object) -> dict[str, object]:
-    return with_setting(preprocessor={"steps": [{"deep": {"_target_": target, "command": "id"}}]})
-
-
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_a_harmless_checkpoint_passes(tmp_path: Path, mode: str) -> None:
     inspect_checkpoint(checkpoint(tmp_path, (member("./a_tokenizer.model"), b"\n\x05"), mode=mode))
 
 
 def test_the_checkpoints_that_we_ship_and_those_that_nemo_writes_pass(tmp_path: Path) -> None:
-    inspect_checkpoint(PROJECT_ROOT / "tiny/weights/parakeet-tiny.nemo")
+    for name in ("parakeet-tiny", "parakeet-streaming-tiny", "canary-tiny"):
+        inspect_checkpoint(PROJECT_ROOT / f"tiny/weights/{name}.nemo")
     path = tmp_path / "canary.nemo"
     random_canary.build(tmp_path / "tokenizers").save_to(str(path))
     inspect_checkpoint(path)
@@ -123,42 +120,33 @@ def test_an_archive_that_leaves_its_folder_or_lies_is_refused(what: str, tmp_pat
         inspect_checkpoint(checkpoint(tmp_path, (info, b"")))
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "os.system",
-        "subprocess.Popen",
-        "builtins.eval",
-        "nemo.core.classes.common.os.system",
-        "nemo.utils.exp_manager.os.system",
-        "torch.nn.functional.os.system",
-        "torch.load",
-        "torch.hub.load",
-        "nemo.collections.asr.modules._private",
-        "nemo.collections.asr..modules.X",
-        "nemo.collections.nowhere.X",
-        "nemo_evil.X",
-        "hydra.utils.call",
-        "${encoder._target_}",
-        "",
-        7,
-        ["os.system"],
-        {"a": "os.system"},
-    ],
-)
-def test_a_configuration_that_calls_anything_else_is_refused(
-    target: object, tmp_path: Path
-) -> None:
-    with pytest.raises(UnsafeCheckpointError, match=r"would call .* at preprocessor.steps.0.deep"):
-        inspect_checkpoint(checkpoint(tmp_path, config=calling(target)))
-
-
 CONFIGS: Mapping[str, tuple[object, str]] = {
     "an old name of the class": (with_setting(cls="os.system", params={}), "would call"),
     "an old name, deep": (with_setting(x=[{"target": "os.system", "params": {}}]), "would call"),
     "an order to Python": (b"a: !!python/object/apply:os.system [id]", "no plain YAML"),
     "no YAML": (b"a: [", "no plain YAML"),
     "a hundred thousand levels": (b"[" * 100_000, "no plain YAML"),
+    "a function that writes files": (
+        with_setting(
+            spec_augment={
+                "_target_": "nemo.collections.asr.parts.utils.diarization_utils.write_txt",
+                "w_path": "pwned.py",
+                "val": "import os",
+            }
+        ),
+        "would call",
+    ),
+    "a tokenizer with code of its own": (
+        with_setting(
+            spec_augment={
+                "_target_": "nemo.collections.common.tokenizers.huggingface.auto_tokenizer"
+                ".AutoTokenizer",
+                "pretrained_model_name": "us/it",
+                "trust_remote_code": True,
+            }
+        ),
+        "would (call|fetch)",
+    ),
     "a file elsewhere": (with_setting(tokenizer={"dir": "nemo:../../etc"}), "would read"),
     "a file by its path": (with_setting(tokenizer={"dir": "nemo:/etc/passwd"}), "would read"),
 }
@@ -167,8 +155,11 @@ CONFIGS: Mapping[str, tuple[object, str]] = {
 @pytest.mark.parametrize("what", CONFIGS)
 def test_a_configuration_that_reaches_out_is_refused(what: str, tmp_path: Path) -> None:
     config, reason = CONFIGS[what]
+    path = checkpoint(tmp_path, config=config)
     with pytest.raises(UnsafeCheckpointError, match=reason):
-        inspect_checkpoint(checkpoint(tmp_path, config=config))
+        inspect_checkpoint(path)
+    with pytest.raises(ConfigError, match="is refused"):
+        load_recognizer(ModelConfig(name="m", kind="parakeet", checkpoint=str(path)))
 
 
 def test_aliases_of_aliases_cost_no_time(tmp_path: Path) -> None:
@@ -228,6 +219,17 @@ def test_a_checkpoint_without_its_parts_is_refused(tmp_path: Path) -> None:
         inspect_checkpoint(path)
 
 
+@pytest.mark.parametrize("header", ["GNU.sparse.map", "GNU.sparse.size"])
+def test_an_archive_whose_headers_are_no_numbers_is_refused(header: str, tmp_path: Path) -> None:
+    info = member("a")
+    info.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", header: "x"}
+    path = tmp_path / "it.nemo"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info)
+    with pytest.raises(ConfigError, match="is no NeMo checkpoint"):
+        load_recognizer(ModelConfig(name="m", kind="parakeet", checkpoint=str(path)))
+
+
 def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsafeCheckpointError, match="far more"):
         inspect_checkpoint(checkpoint(tmp_path, (member("a"), bytes(1 << 22)), mode="w:gz"))
@@ -273,6 +275,6 @@ def test_a_checkpoint_from_a_hub_is_verified_and_inspected_too(hub: Path, tmp_pa
     with pytest.raises(ConfigError, match="not the configured"):
         load_recognizer(config.model_copy(update={"sha256": "0" * 64}))
     hub.unlink()
-    hub.symlink_to(checkpoint(tmp_path, config=calling("os.system")))
+    hub.symlink_to(checkpoint(tmp_path, config=with_setting(cls="os.system")))
     with pytest.raises(ConfigError, match=r"models.m.checkpoint: .*would call 'os.system'"):
         load_recognizer(config)
