@@ -18,7 +18,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """Refuses a head that is not whole in time (408) or too large (431), and closes.
 
     The time begins with the connection, or with the first byte of a further request; between
-    requests uvicorn's own keep-alive time-out counts. A response under way is never cut off for it.
+    requests uvicorn's own keep-alive time-out counts. What is left of a body after its answer has
+    the same time. A response under way is never cut off for it.
     """
 
     head_timeout_s: ClassVar[float] = 15.0
@@ -50,15 +51,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._awaits_head:
             self._arm()
         while data and self.transport.get_protocol() is self and not self.transport.is_closing():
-            size = len(data)
-            if self._awaits_head:
+            size, num_heads = len(data), self._num_heads
+            if is_head := self._awaits_head:
                 size = min(size, self.max_head_bytes - self._num_head_bytes)
             if size == 0:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
                 return
-            num_heads = self._num_heads
             super().data_received(data[:size])
-            if self._awaits_head and self._num_heads == num_heads:
+            if is_head and self._num_heads == num_heads:
                 self._num_head_bytes += size
             data = data[size:]
 
@@ -76,6 +76,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._awaits_head = True
         self._num_head_bytes = 0
+
+    def on_response_complete(self) -> None:
+        """Leave the rest of a body that was answered early no longer than a head.
+
+        uvicorn would take each byte of it for a sign of life, and forget its keep-alive time-out.
+        """
+        super().on_response_complete()
+        if not self._awaits_head:
+            self._arm()
 
     def _arm(self) -> None:
         if self._head_timer is None:

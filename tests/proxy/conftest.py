@@ -17,14 +17,15 @@ HEAD_TIMEOUT_S = 0.3
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Counts the bytes of a body, at `/late` not before thrice the time for a head; echoes text."""
+    """Counts the bytes of a body, at `/late` not before thrice the time for a head, at `/early`
+    without reading it; echoes text."""
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": (await receive())["text"]})
         await send({"type": "websocket.close"})
         return
-    num_bytes, more = 0, True
+    num_bytes, more = 0, scope["path"] != "/early"
     while more:
         message = await receive()
         num_bytes, more = num_bytes + len(message["body"]), message["more_body"]

@@ -122,6 +122,17 @@ async def test_a_late_answer_is_not_cut_off_by_what_follows_its_request(port: in
         assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.parametrize("more", [b"", b"a", b"aaaaa"])
+async def test_an_early_answer_does_not_hold_a_connection_for_its_body(
+    port: int, more: bytes
+) -> None:
+    async with connected(port) as client:
+        client.send(b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\naaaaa")
+        assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+        client.send(more)
+        assert await client.rest() == b""
+
+
 async def test_a_head_above_its_bound_is_refused(port: int) -> None:
     limit = BoundedHttpProtocol.max_head_bytes
     async with connected(port) as client:
@@ -143,6 +154,9 @@ async def test_bodies_and_further_requests_do_not_count_as_head(port: int) -> No
     padded = REQUEST[:-2] + b"x-pad: " + b"a" * 2000 + b"\r\n\r\n"
     num_requests = size // len(padded)
     async with connected(port) as client:
+        client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
+        client.send(b"a" * size)
+        assert (await client.answer()).endswith(b"%d\n" % size)
         client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
         client.send(b"a" * size + padded * num_requests)
         assert (await client.answer()).endswith(b"%d\n" % size)
