@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FLAGS_FILE = "ray.env"
 """Beside a config file: what every Ray process of the node finds in its environment."""
 
+PROXY_GUARD = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "serve_app.proxy:guard")
+"""Set without a `FLAGS_FILE`, too: no server of ours goes without it."""
+
 _DEPLOY_TIMEOUT_S = 1800.0
 """A first start may have to fetch gigabytes from a hub."""
 
@@ -152,6 +155,7 @@ def _loaded(path: Path) -> tuple[ServeDeploySchema, ServerConfig]:
         _tell(f"there is no {flags}: Ray runs by its own settings; copy configs/{FLAGS_FILE} there")
     for name, value in _flags(flags).items():
         os.environ.setdefault(name, value)
+    os.environ.setdefault(*PROXY_GUARD)
     from serve_app import serve_config  # it brings Ray in, which reads the flags at its import
 
     schema = serve_config.load(path)
