@@ -53,7 +53,7 @@ class Visitor:
 
     async def listens_until(self, time_s: int) -> None:
         """Wait until the clock of the page says so much, or has long said so."""
-        clocks = (f"{clock_s // 60}:{clock_s % 60:02}" for clock_s in range(time_s, 600))
+        clocks = (f"{clock_s // 60}:{clock_s % 60:02}" for clock_s in range(time_s, time_s + 600))
         clock = re.compile("|".join(clocks))
         timeout_ms = TEXT_TIMEOUT_MS + 1000 * time_s
         await expect(self.page.locator("#state")).to_have_text(clock, timeout=timeout_ms)

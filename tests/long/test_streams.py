@@ -6,11 +6,13 @@
 import asyncio
 import base64
 import json
+import math
 import os
 import random
 import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -24,6 +26,7 @@ from loadtest.streams.speakers import Stream, speak_all
 from loadtest.streams.utterances import Recording, recording
 from serve_app import server
 from serve_app.wer import count_errors
+from tests.browser.chromium import as_microphone, visitor, write_wav
 from tests.graph.conftest import ROOT, Server, free_port
 
 MODEL = "parakeet-streaming-tiny"
@@ -84,6 +87,21 @@ def test_every_wire_holds_a_stream_for_ten_minutes(tiny_server: Server) -> None:
     texts = asyncio.run(all_at_once())
     for one, text in zip(said, texts, strict=True):
         assert count_errors(list(one.words), text.split()).rate <= 0.05
+
+
+@pytest.mark.asyncio
+async def test_the_page_holds_a_stream_for_ten_minutes(tiny_server: Server, tmp_path: Path) -> None:
+    said = recording(7, at_least_s=HELD_S)
+    spoken = write_wav(tmp_path / "spoken.wav", said.pcm)
+    microphone = as_microphone(spoken, tmp_path / "microphone.wav", lead_s=3.0)
+    async with visitor(microphone, flags=("--use-fake-ui-for-media-stream",)) as someone:
+        await someone.comes(tiny_server.address)
+        await someone.page.select_option("#model", MODEL)
+        await someone.speaks()
+        await someone.listens_until(math.ceil(said.duration_s) + 4)
+        text = await someone.stops()
+    assert count_errors(list(said.words), text.split()).rate <= 0.05
+    assert someone.complaints == []
 
 
 def test_a_thousand_sessions_half_of_them_cut_off_leave_nothing_behind(tiny_server: Server) -> None:
