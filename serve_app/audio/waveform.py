@@ -17,8 +17,8 @@ Pcm: TypeAlias = npt.NDArray[np.int16]
 """Samples of shape `(num_samples,)`, mono at `SAMPLE_RATE_HZ`."""
 
 
-Channel: TypeAlias = Literal["mix"] | int
-"""`mix` averages all channels; a number picks one, counted from 0."""
+Channel: TypeAlias = Literal["mix", "split"] | int
+"""`mix` averages all channels, `split` hears each for itself; a number picks one, from 0."""
 
 
 @dataclass(frozen=True, slots=True)

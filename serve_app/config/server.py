@@ -13,6 +13,7 @@ from pydantic import (
     field_validator,
 )
 
+from serve_app.config.jobs import JobsConfig
 from serve_app.config.models import ModelConfig
 from serve_app.config.settings import Settings
 from serve_app.config.streaming import StreamsConfig
@@ -106,6 +107,8 @@ class ServerConfig(Settings):
     streams: StreamsConfig = StreamsConfig()
     preprocessor: PreprocessorConfig = PreprocessorConfig()
     auth: AuthConfig = AuthConfig()
+    jobs: JobsConfig | None = None
+    """Set, transcription jobs are taken, and the deployment `Jobs` works on them."""
     cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     """Origins (`https://app.example`) whose pages may call the server; `*` for all. Pages of the
     server's own host may always open WebSockets."""

@@ -28,6 +28,11 @@ SpeechError
 │   ├── MessageError             a message that the protocol does not have
 │   ├── StreamIdleError          nothing came for too long, or too little
 │   └── StreamOverrunError       more came than may wait to be heard
+├── JobError                     a job that is not there, or not in the state taken for granted
+│   ├── UnknownJobError
+│   ├── JobNotFinishedError
+│   ├── JobEndedError
+│   └── IdempotencyConflictError
 ├── UnauthenticatedError         no API key, or none that this server knows
 ├── OriginRefusedError           a page of an origin that may not open sockets here
 ├── DeadlineExceededError        the time limit of the request passed
@@ -61,6 +66,13 @@ from serve_app.errors.capacity import (
     StreamLimitError,
     UploadsFullError,
 )
+from serve_app.errors.jobs import (
+    IdempotencyConflictError,
+    JobEndedError,
+    JobError,
+    JobNotFinishedError,
+    UnknownJobError,
+)
 from serve_app.errors.requests import (
     InvalidOptionError,
     OriginRefusedError,
@@ -85,7 +97,11 @@ __all__ = [
     "EmptyAudioError",
     "EngineError",
     "ErrorCode",
+    "IdempotencyConflictError",
     "InvalidOptionError",
+    "JobEndedError",
+    "JobError",
+    "JobNotFinishedError",
     "KeyLimitError",
     "MessageError",
     "ModelUnavailableError",
@@ -100,6 +116,7 @@ __all__ = [
     "StreamOverrunError",
     "UnauthenticatedError",
     "UndecodableAudioError",
+    "UnknownJobError",
     "UnknownModelError",
     "UnsupportedFormatError",
     "UnsupportedLanguageError",

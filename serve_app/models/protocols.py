@@ -25,6 +25,8 @@ class RecognitionOptions:
     """Whether words are wanted with their times, where those cost extra."""
     logprobs: bool = False
     """Whether the hypothesis carries its tokens with their log-probabilities."""
+    hotwords: tuple[str, ...] = ()
+    """Words and phrases that are likely to be said; for models that can be biased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class RecognitionRequest:
     options: RecognitionOptions
     recording: str = ""
     """Names the recording that the chunk is of, so that recordings can take turns."""
+    previous_text: str = ""
+    """The last words before the chunk, for models that take context."""
 
 
 @dataclass(frozen=True, slots=True)

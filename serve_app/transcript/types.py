@@ -51,6 +51,10 @@ class Segment:
     tokens: tuple[Token, ...] | None = None
     language: str | None = None
     spoken_language: str | None = None
+    channel: int | None = None
+    """Where each channel was heard for itself: which one, from 0."""
+    speaker: str | None = None
+    """Where speakers were told apart: `A`, `B`, … in the order of their first words."""
 
 
 @dataclass(frozen=True, slots=True)
