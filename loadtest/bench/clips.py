@@ -13,8 +13,7 @@ import numpy.typing as npt
 import soundfile  # type: ignore[import-untyped]  # ships no stubs
 
 from serve_app.audio.chunk import Chunker
-from serve_app.audio.decode import decode_blocks
-from serve_app.audio.speech import without_silence
+from serve_app.audio.decode import heard_blocks
 from serve_app.audio.waveform import Chunk
 
 TINY = Path(__file__).resolve().parents[2] / "tiny"
@@ -85,5 +84,5 @@ def _mixed(count: int) -> Iterator[tuple[str, bytes]]:
 
 def _chunks(upload: bytes, max_chunk_s: float) -> tuple[Chunk, ...]:
     chunker = Chunker(max_chunk_s=max_chunk_s)
-    chunks = [chunk for block in decode_blocks(upload) for chunk in chunker.push(block)]
-    return tuple(map(without_silence, (*chunks, *chunker.flush())))
+    chunks = [chunk for block in heard_blocks(upload) for chunk in chunker.push(block)]
+    return (*chunks, *chunker.flush())

@@ -1,9 +1,9 @@
-"""The bytes of an upload in, blocks of 16 kHz mono PCM out, about a second each.
+"""The bytes of an upload in, blocks of 16 kHz PCM out, about a second each.
 
 Runs in a child process (`sandbox`): whatever it meets was written by a stranger.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +11,10 @@ import numpy.typing as npt
 import soxr  # type: ignore[import-untyped]  # ships no stubs
 
 from serve_app.audio.codecs import ffmpeg
-from serve_app.audio.waveform import SAMPLE_RATE_HZ, Channel, Pcm
+from serve_app.audio.codecs.source import FileSource
+from serve_app.audio.listening import Listener
+from serve_app.audio.voice import SileroDetector
+from serve_app.audio.waveform import MAX_SPLIT_CHANNELS, SAMPLE_RATE_HZ, Block, Channel, Pcm
 from serve_app.errors import (
     AudioTooLongError,
     EmptyAudioError,
@@ -22,88 +25,136 @@ from serve_app.errors import (
 _MAX_BLOCK = 2 * SAMPLE_RATE_HZ
 """Samples; reached only by codecs whose single frame is longer than a second."""
 
-_Mono: TypeAlias = npt.NDArray[np.float32]
+_Heard: TypeAlias = npt.NDArray[np.float32]
+"""Of shape `(num_samples, num_channels)`: one channel, or all that are to be split."""
 
 
 def decode_blocks(
-    data: bytes, *, channel: Channel = "mix", max_audio_s: float = float("inf")
+    data: bytes | FileSource, *, channel: Channel = "mix", max_audio_s: float = float("inf")
 ) -> Iterator[Pcm]:
     """Decode a whole file, keeping only seconds of it in memory.
 
+    Blocks are of shape `(num_samples,)`; with `channel="split"`, `(num_samples, num_channels)`.
     What is cut off or damaged is left out, as long as something can be decoded.
 
     Raises:
         EmptyAudioError: it holds no samples.
         UnsupportedFormatError: its container or codec is not accepted.
-        UndecodableAudioError: nothing of it can be decoded, or its samples are no numbers.
-        InvalidOptionError: it has no such channel.
+        UndecodableAudioError: nothing of it can be decoded, its samples are no numbers, or its
+            channels to be split change in number.
+        InvalidOptionError: it has no such channel, or too many to split.
         AudioTooLongError: it is longer than `max_audio_s`.
     """
     num_samples = 0
-    for mono in _resampled(data, channel, max_audio_s):
-        num_samples += len(mono)
+    for heard in _resampled(data, channel, max_audio_s):
+        num_samples += len(heard)
         if num_samples > max_audio_s * SAMPLE_RATE_HZ:
             raise AudioTooLongError(num_samples / SAMPLE_RATE_HZ, max_audio_s)
-        for start in range(0, len(mono), _MAX_BLOCK):
-            yield _pcm(mono[start : start + _MAX_BLOCK])
+        for start in range(0, len(heard), _MAX_BLOCK):
+            pcm = _pcm(heard[start : start + _MAX_BLOCK])
+            yield pcm if channel == "split" else pcm[:, 0]
     if not num_samples:
         raise EmptyAudioError
 
 
-def _resampled(data: bytes, channel: Channel, max_audio_s: float) -> Iterator[_Mono]:
-    """One channel at 16 kHz. A file that changes its rate midway gets a new filter there."""
-    resampler = _Resampler(SAMPLE_RATE_HZ)
+def heard_blocks(
+    data: bytes | FileSource,
+    *,
+    channel: Channel = "mix",
+    max_audio_s: float = float("inf"),
+    decode: Callable[..., Iterator[Pcm]] = decode_blocks,
+) -> Iterator[Block]:
+    """The same, with where somebody may be speaking: blocks of one channel each, the channels in
+    turn. Raises what `decode_blocks` does."""
+    detector = SileroDetector()
+    listeners: list[Listener] = []
+    try:
+        for pcm in decode(data, channel=channel, max_audio_s=max_audio_s):
+            channels = pcm.reshape(len(pcm), -1)
+            if not listeners:
+                listeners = [Listener(detector, number) for number in range(channels.shape[1])]
+            for number, listener in enumerate(listeners):
+                yield from listener.push(channels[:, number])
+        for listener in listeners:
+            yield from listener.flush()
+    finally:
+        detector.close()
+
+
+def _resampled(data: bytes | FileSource, channel: Channel, max_audio_s: float) -> Iterator[_Heard]:
+    """What is to be heard, at 16 kHz. A file that changes its rate gets a new filter there."""
+    resampler: _Resampler | None = None
     for stretch in ffmpeg.read(data, max_audio_s=max_audio_s):
-        if stretch.rate_hz != resampler.rate_hz:
-            yield _finite(resampler.flush())
-            resampler = _Resampler(stretch.rate_hz)
-        mono = _finite(_one_channel(stretch.samples, channel))
-        yield _finite(resampler.push(mono))  # finite ones can still add up to infinity
-    yield _finite(resampler.flush())
+        heard = _finite(_channels(stretch.samples, channel))
+        if resampler is None or stretch.rate_hz != resampler.rate_hz:
+            if resampler is not None:
+                yield _finite(resampler.flush())
+            num_channels = heard.shape[1] if resampler is None else resampler.num_channels
+            resampler = _Resampler(stretch.rate_hz, num_channels)
+        if heard.shape[1] != resampler.num_channels:
+            raise UndecodableAudioError("its number of channels changes, so they cannot be split")
+        yield _finite(resampler.push(heard))  # finite ones can still add up to infinity
+    if resampler is not None:
+        yield _finite(resampler.flush())
 
 
-def _finite(mono: _Mono) -> _Mono:
-    if not np.isfinite(mono).all():
+def _finite(heard: _Heard) -> _Heard:
+    if not np.isfinite(heard).all():
         raise UndecodableAudioError("some of its samples are no finite numbers")
-    return mono
+    return heard
 
 
-def _one_channel(samples: ffmpeg.Samples, channel: Channel) -> _Mono:
+def _channels(samples: ffmpeg.Samples, channel: Channel) -> _Heard:
     num_channels = samples.shape[1]
     if channel == "mix":
-        return samples[:, 0] if num_channels == 1 else samples.mean(axis=1, dtype=np.float32)
+        return samples if num_channels == 1 else samples.mean(axis=1, dtype=np.float32)[:, None]
+    if channel == "split":
+        if num_channels > MAX_SPLIT_CHANNELS:
+            raise InvalidOptionError(
+                "channel", f"at most {MAX_SPLIT_CHANNELS} channels are split; it has {num_channels}"
+            )
+        return samples
     if not 0 <= channel < num_channels:
         only = "one channel, 0" if num_channels == 1 else f"channels 0 to {num_channels - 1}"
         raise InvalidOptionError("channel", f"there is no channel {channel}; the audio has {only}")
-    return samples[:, channel]
+    return samples[:, channel : channel + 1]
 
 
 class _Resampler:
     """A filter whose state outlives a block, so that blocks join without a seam."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, num_channels: int) -> None:
         self.rate_hz = rate_hz
+        self.num_channels = num_channels
         self._stream = (
             None
             if rate_hz == SAMPLE_RATE_HZ
-            else soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32", quality="HQ")
+            else soxr.ResampleStream(
+                rate_hz, SAMPLE_RATE_HZ, num_channels, dtype="float32", quality="HQ"
+            )
         )
 
-    def push(self, mono: _Mono) -> _Mono:
+    def push(self, heard: _Heard) -> _Heard:
         if self._stream is None:
-            return mono
-        resampled: _Mono = self._stream.resample_chunk(np.ascontiguousarray(mono))
-        return resampled
+            return heard
+        return self._shaped(self._stream.resample_chunk(self._laid_out(heard)))
 
-    def flush(self) -> _Mono:
+    def flush(self) -> _Heard:
         """What the filter still holds. The resampler is spent after it."""
-        rest: _Mono = np.zeros(0, np.float32)
-        if self._stream is not None:
-            rest = self._stream.resample_chunk(rest, last=True)
-        return rest
+        rest: _Heard = np.zeros((0, self.num_channels), np.float32)
+        if self._stream is None:
+            return rest
+        return self._shaped(self._stream.resample_chunk(self._laid_out(rest), last=True))
+
+    def _laid_out(self, heard: _Heard) -> _Heard:
+        """As soxr wants it: one channel has one dimension."""
+        return np.ascontiguousarray(heard[:, 0] if self.num_channels == 1 else heard)
+
+    def _shaped(self, resampled: _Heard) -> _Heard:
+        return resampled.reshape(-1, self.num_channels)
 
 
-def _pcm(mono: _Mono) -> Pcm:
+def _pcm(heard: _Heard) -> Pcm:
     """16-bit samples, loud ones clipped; 16-bit input comes out as it went in."""
-    pcm: Pcm = np.clip(np.rint(mono * np.float32(32768)), -32768, 32767).astype(np.int16)
+    pcm: Pcm = np.clip(np.rint(heard * np.float32(32768)), -32768, 32767).astype(np.int16)
     return pcm

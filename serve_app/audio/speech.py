@@ -1,5 +1,7 @@
 """A chunk in, whether and where anybody could be speaking in it out."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from serve_app.audio.waveform import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Chunk
@@ -11,7 +13,7 @@ MARGIN_S = 0.3
 """Of the silence around speech, so much is left to the model on either side."""
 
 _FRAME = SAMPLE_RATE_HZ // 50
-_SILENCE_POWER = (32768 * 10 ** (SILENCE_DBFS / 20)) ** 2
+SILENCE_POWER = (32768 * 10 ** (SILENCE_DBFS / 20)) ** 2
 
 
 def is_silent(chunk: Chunk) -> bool:
@@ -22,10 +24,10 @@ def is_silent(chunk: Chunk) -> bool:
     samples = chunk.samples().astype(np.float32)
     num_whole = len(samples) // _FRAME * _FRAME
     frames = samples[:num_whole].reshape(-1, _FRAME)
-    if frames.size and frames.var(axis=1).max() > _SILENCE_POWER:
+    if frames.size and frames.var(axis=1).max() > SILENCE_POWER:
         return False
     tail = samples[-_FRAME:]
-    return not tail.size or bool(tail.var() <= _SILENCE_POWER)
+    return not tail.size or bool(tail.var() <= SILENCE_POWER)
 
 
 def without_silence(chunk: Chunk) -> Chunk:
@@ -36,13 +38,13 @@ def without_silence(chunk: Chunk) -> Chunk:
     """
     samples = chunk.samples().astype(np.float32)
     num_whole = len(samples) // _FRAME * _FRAME
-    loud = np.flatnonzero(samples[:num_whole].reshape(-1, _FRAME).var(axis=1) > _SILENCE_POWER)
+    loud = np.flatnonzero(samples[:num_whole].reshape(-1, _FRAME).var(axis=1) > SILENCE_POWER)
     if not loud.size:
         return chunk
     margin = round(MARGIN_S * SAMPLE_RATE_HZ)
     first = max(0, int(loud[0]) * _FRAME - margin)
     end = min(len(samples), (int(loud[-1]) + 1) * _FRAME + margin)
-    if samples[-_FRAME:].var() > _SILENCE_POWER:
+    if samples[-_FRAME:].var() > SILENCE_POWER:
         end = len(samples)
     pcm = chunk.pcm[first * BYTES_PER_SAMPLE : end * BYTES_PER_SAMPLE]
-    return Chunk(pcm, chunk.start_s + first / SAMPLE_RATE_HZ)
+    return replace(chunk, pcm=pcm, start_s=chunk.start_s + first / SAMPLE_RATE_HZ)

@@ -1,4 +1,4 @@
-"""The two forms that audio takes between the wire and a model: blocks of PCM, and chunks of them.
+"""The forms that audio takes between the wire and a model: blocks of PCM, and chunks of them.
 
 Everything downstream of the decoder is 16 kHz mono, 16-bit little-endian: half the bytes of
 float32 on every hop, and what each of the models was trained on.
@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 SAMPLE_RATE_HZ = 16_000
 BYTES_PER_SAMPLE = 2
+WINDOW = 512
+"""Samples, 32 ms: what a voice activity model looks at once."""
 
 Pcm: TypeAlias = npt.NDArray[np.int16]
 """Samples of shape `(num_samples,)`, mono at `SAMPLE_RATE_HZ`."""
@@ -19,6 +21,20 @@ Pcm: TypeAlias = npt.NDArray[np.int16]
 
 Channel: TypeAlias = Literal["mix", "split"] | int
 """`mix` averages all channels, `split` hears each for itself; a number picks one, from 0."""
+
+
+MAX_SPLIT_CHANNELS = 8
+"""A call has two, a meeting room up to eight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """About a second of one channel, and where somebody may be speaking in it."""
+
+    pcm: Pcm
+    speech: bytes
+    """One byte for each `WINDOW` samples begun: 1 where there may be speech, else 0."""
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +45,13 @@ class Chunk:
     """PCM16LE mono at `SAMPLE_RATE_HZ`."""
     start_s: float
     """Where the chunk begins in its recording."""
+    channel: int = 0
+    """Of a recording whose channels are heard each for itself: which."""
+    overlap_before_s: float = 0.0
+    """Of its beginning: so much is the end of the chunk before as well, since the two were cut
+    where somebody may be speaking."""
+    overlap_behind_s: float = 0.0
+    """Of its end: so much is the beginning of the next chunk as well."""
 
     @property
     def num_samples(self) -> int:

@@ -107,6 +107,9 @@ class ModelConfig(Settings):
     """Threads of the model on a CPU."""
     max_chunk_s: PositiveFloat = Field(default=30.0, le=60.0)
     """Longest stretch that the model gets at once; longer recordings are cut at silence."""
+    max_pause_s: PositiveFloat = 2.0
+    """In such recordings: nobody speaking for longer than this ends a stretch. Large models gain
+    from context; one that learnt from short recordings does best with as little."""
     cuda_graphs: StrictBool = True
     """Record the decoder's loop as a CUDA graph, where there is a GPU."""
     batch: BatchConfig = BatchConfig()

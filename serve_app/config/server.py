@@ -69,7 +69,8 @@ class PreprocessorConfig(Settings):
     decoder_memory_bytes: PositiveInt = 1024 * 1024 * 1024
     """Address space of one decoder; one that wants more dies, alone."""
     max_chunks_in_flight: PositiveInt = 16
-    """Chunks of one recording that may be under way at once, so that it cannot starve the rest."""
+    """Chunks of one recording that may be under way at once, for each replica of the model that
+    answers, so that it cannot starve the rest. Of short chunks, as many as weigh the same."""
     max_audio_in_flight_s: PositiveFloat = 14_400.0
     """Audio of one model that a replica may have decoded and not yet recognised, over all
     recordings, and never more than `max_queued_audio_s` for each replica of the model that

@@ -7,11 +7,11 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 from serve_app.allocator import return_large_blocks
 from serve_app.audio.sandbox import DecoderPool
-from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Block
 from serve_app.config import ModelConfig, PreprocessorConfig
 from serve_app.deployments.ahead import Ahead
 from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
-from serve_app.deployments.workload import Progress, Workload
+from serve_app.deployments.workload import Underway, Workload
 from serve_app.errors import DeadlineExceededError
 from serve_app.models.protocols import (
     ChunkRecognizer,
@@ -49,7 +49,11 @@ class Preprocessor:
         self._name = uuid.uuid4().hex
         self._workloads = {model.name: Workload(model.name, model.batch) for model in models}
         self._ahead = {
-            model.name: Ahead(config.max_audio_in_flight_s, model.batch.max_queued_audio_s)
+            model.name: Ahead(
+                config.max_audio_in_flight_s,
+                model.batch.max_queued_audio_s,
+                config.max_chunks_in_flight * model.max_chunk_s,
+            )
             for model in models
         }
         self._places_for_long = asyncio.Semaphore(max(1, config.num_decoders - 1))
@@ -92,30 +96,47 @@ class Preprocessor:
     async def _parts(
         self, upload: bytes, request: TranscriptionRequest
     ) -> AsyncGenerator[Segment | Transcript, None]:
-        model, ahead = self._models[request.model], self._ahead[request.model]
         expected_s = expected_audio_s(upload, longest_s=self._max_audio_s)
-        with self._workloads[model.name].recording(expected_s) as progress:
+        model = self._models[request.model]
+        with self._workloads[model.name].recording(expected_s) as underway:
             async with (
                 self._place(model, expected_s),
                 aclosing(self._decoders.decode(upload, channel=request.channel)) as blocks,
-                aclosing(
-                    offline.transcribe(
-                        _counted(blocks, progress),
-                        _Counting(self._recognizer(model.name), progress, ahead),
-                        request.options,
-                        self._plan(model),
-                        ahead.budget,
-                    )
-                ) as parts,
+                aclosing(self._recognized(blocks, request, underway)) as parts,
             ):
                 async for part in parts:
                     yield part
 
-    def _plan(self, model: ModelConfig) -> offline.ChunkedRecognition:
+    async def _recognized(
+        self,
+        blocks: AsyncIterator[Block],
+        request: TranscriptionRequest,
+        underway: Underway,
+    ) -> AsyncGenerator[Segment | Transcript, None]:
+        model, ahead = self._models[request.model], self._ahead[request.model]
+        with ahead.share() as share:
+            recognized = offline.transcribe(
+                _counted(blocks, underway),
+                _Counting(self._recognizer(model.name), underway, ahead),
+                request.options,
+                self._plan(model, request),
+                ahead.budget,
+                share,
+                underway.settled,
+            )
+            async with aclosing(recognized) as parts:
+                async for part in parts:
+                    yield part
+
+    def _plan(
+        self, model: ModelConfig, request: TranscriptionRequest
+    ) -> offline.ChunkedRecognition:
         return offline.ChunkedRecognition(
             model.name,
             model.max_chunk_s,
             self._max_chunks_in_flight,
+            max_pause_s=model.max_pause_s,
+            hears_channels=request.channel == "split",
             finds_language=model.finds_language,
             translations=model.translations(),
         )
@@ -159,23 +180,24 @@ class Preprocessor:
         self._metrics.decode_s.observe(transcript.stage_times.decode_s)
 
 
-async def _counted(blocks: AsyncIterator[Pcm], progress: Progress) -> AsyncIterator[Pcm]:
+async def _counted(blocks: AsyncIterator[Block], underway: Underway) -> AsyncIterator[Block]:
     async for block in blocks:
-        progress.decoded(len(block) / SAMPLE_RATE_HZ)
+        if block.channel == 0:
+            underway.decoded(len(block.pcm) / SAMPLE_RATE_HZ)
         yield block
-    progress.decoded_all()
+    underway.decoded_all()
 
 
 class _Counting:
     """A recogniser that tells what was done, and who did it."""
 
-    def __init__(self, recognizer: ChunkRecognizer, progress: Progress, ahead: Ahead) -> None:
+    def __init__(self, recognizer: ChunkRecognizer, underway: Underway, ahead: Ahead) -> None:
         self._recognizer = recognizer
-        self._progress = progress
+        self._underway = underway
         self._ahead = ahead
 
     async def recognize(self, request: RecognitionRequest) -> Recognition:
         recognition = await self._recognizer.recognize(request)
-        self._progress.done(request.chunk.duration_s)
+        self._underway.done(request.chunk.duration_s)
         self._ahead.answered(recognition.replica)
         return recognition

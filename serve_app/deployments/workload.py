@@ -21,7 +21,7 @@ _TRUSTED_AFTER_S = 1.0
 Clock = Callable[[], float]
 
 
-class Progress:
+class Underway:
     """One recording: what it is expected to hold, and what has been done of it."""
 
     def __init__(self, expected_s: float, count: Callable[[float], None]) -> None:
@@ -42,6 +42,10 @@ class Progress:
         """Its length is known now, whatever was expected."""
         self._expected_s = self._decoded_s
 
+    def settled(self, at_s: float) -> None:
+        """Up to here nothing is left to do: what was no speech has been passed over."""
+        self._done_s = max(self._done_s, at_s)
+
     def done(self, audio_s: float) -> None:
         """More of it has been recognised."""
         self._done_s += audio_s
@@ -55,13 +59,13 @@ class Workload:
         self._model = model
         self._batch = batch
         self._rates = tuple(_Rate(memory_s, clock) for memory_s in _MEMORIES_S)
-        self._recordings: set[Progress] = set()
+        self._recordings: set[Underway] = set()
         self._was_full = False
 
     @contextmanager
-    def recording(self, expected_s: float) -> Iterator[Progress]:
+    def recording(self, expected_s: float) -> Iterator[Underway]:
         """One recording, for as long as it is under way."""
-        progress = Progress(expected_s, self._count)
+        progress = Underway(expected_s, self._count)
         self._recordings.add(progress)
         self._advance()
         try:

@@ -24,6 +24,7 @@ def segments_of(
     chunk_duration_s: float,
     *,
     max_pause_s: float = MAX_PAUSE_S,
+    channel: int | None = None,
 ) -> tuple[Segment, ...]:
     """Cut what was said in a chunk at the ends of sentences and at pauses.
 
@@ -36,12 +37,16 @@ def segments_of(
     words = _timed_words(hypothesis, text, chunk_start_s, chunk_duration_s)
     if words is None:
         end_s = chunk_start_s + chunk_duration_s
-        return (_segment(hypothesis, text, chunk_start_s, end_s, None, hypothesis.tokens),)
+        whole = _segment(hypothesis, text, chunk_start_s, end_s, None, hypothesis.tokens)
+        return (replace(whole, channel=channel),)
     stretches = list(_split(words, max_pause_s))
     texts = [" ".join(word.text for word in stretch) for stretch in stretches]
-    tokens = _share_out(hypothesis.tokens, texts)
+    tokens = share_out(hypothesis.tokens, texts)
     return tuple(
-        _segment(hypothesis, text, stretch[0].start_s, stretch[-1].end_s, stretch, share)
+        replace(
+            _segment(hypothesis, text, stretch[0].start_s, stretch[-1].end_s, stretch, share),
+            channel=channel,
+        )
         for text, stretch, share in zip(texts, stretches, tokens, strict=True)
     )
 
@@ -106,7 +111,7 @@ def _ends_sentence(word: str, following: str) -> bool:
     return bare[-1] != "." or not (is_initial or following[:1].islower())
 
 
-def _share_out(
+def share_out(
     tokens: Sequence[Token] | None, texts: Sequence[str]
 ) -> list[tuple[Token, ...] | None]:
     """Give each token to the text that holds its first visible character.

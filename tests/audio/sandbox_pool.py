@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from serve_app.audio.sandbox import DecoderPool
-from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Block, Pcm
 from tests.audio.audio_files import encode, speechlike
 
 MIB = 1 << 20
@@ -38,7 +38,7 @@ async def pool(**overrides: Any) -> AsyncIterator[DecoderPool]:
 
 
 async def whole(decoders: DecoderPool, data: bytes, **options: Any) -> Pcm:
-    return np.concatenate([block async for block in decoders.decode(data, **options)])
+    return np.concatenate([block.pcm async for block in decoders.decode(data, **options)])
 
 
 def exists(pid: int) -> bool:
@@ -69,6 +69,6 @@ def only(pids: frozenset[int]) -> int:
     return pid
 
 
-async def consume(blocks: AsyncIterator[Pcm]) -> None:
+async def consume(blocks: AsyncIterator[Block]) -> None:
     async for _ in blocks:
         pass

@@ -139,7 +139,7 @@ async def test_a_decoder_waits_for_whoever_reads_slowly() -> None:
         blocks = decoders.decode(LONG)
         await anext(blocks)
         await _until_asleep(only(decoders.pids))
-        held = sum([len(block) async for block in blocks])
+        held = sum([len(block.pcm) async for block in blocks])
         assert held / SAMPLE_RATE_HZ == pytest.approx(LONG_S, abs=3)
 
 
@@ -165,7 +165,7 @@ async def test_a_hundred_megabytes_pass_and_the_event_loop_goes_on() -> None:
         counting = asyncio.create_task(count())
         num_samples = 0
         async for block in decoders.decode(data):
-            num_samples += len(block)
+            num_samples += len(block.pcm)
         counting.cancel()
     assert num_samples == len(samples)
     assert num_turns > 1000

@@ -41,7 +41,7 @@ async def test_a_killed_decoder_costs_its_own_upload_only() -> None:
         lengths: list[float] = []
         for each in both:
             with contextlib.suppress(UndecodableAudioError):
-                num_samples = sum([len(block) async for block in each])
+                num_samples = sum([len(block.pcm) async for block in each])
                 lengths.append(num_samples / SAMPLE_RATE_HZ)
         assert len(lengths) == 1
         assert lengths[0] == pytest.approx(LONG_S, abs=3)

@@ -1,12 +1,8 @@
 """What a preprocessor does with long and short recordings at once: real decoders, no Ray."""
 
 import asyncio
-import io
 import threading
 from collections.abc import AsyncIterator, Sequence
-
-import numpy as np
-import soundfile as sf
 
 from serve_app.config import BatchConfig, ModelConfig, PreprocessorConfig
 from serve_app.deployments.preprocessor import Preprocessor
@@ -14,6 +10,7 @@ from serve_app.models.protocols import ModelInfo, RecognitionOptions, Recognitio
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Hypothesis, Segment, Transcript
 from tests.deployments.local_graph import local_preprocessor
+from tests.graph.recordings import speech_wav
 
 MODEL = ModelConfig(
     name="model", kind="simulated", max_chunk_s=2.0, batch=BatchConfig(max_batch_size=1)
@@ -38,13 +35,6 @@ class SteppedRecognizer:
         return [Hypothesis("said")] * prepared
 
 
-def noise_wav(duration_s: float) -> bytes:
-    noise = np.random.default_rng(3).normal(0, 0.1, round(duration_s * 16_000))
-    file = io.BytesIO()
-    sf.write(file, noise, 16_000, format="WAV", subtype="PCM_16")
-    return file.getvalue()
-
-
 def settings(**changed: float) -> PreprocessorConfig:
     return PreprocessorConfig(**{"num_decoders": 2, "max_chunks_in_flight": 4, **changed})
 
@@ -63,11 +53,10 @@ async def test_long_recordings_leave_a_decoder_to_short_ones() -> None:
     """The model stands still: both long ones would hold a decoder for as long as it does."""
     model = SteppedRecognizer()
     async with local_preprocessor(MODEL, settings(), recognizer=model) as preprocessor:
-        long = [
-            asyncio.create_task(preprocessor.transcribe(noise_wav(40.0), REQUEST)) for _ in range(3)
-        ]
+        upload = speech_wav(40.0)
+        long = [asyncio.create_task(preprocessor.transcribe(upload, REQUEST)) for _ in range(3)]
         assert 100.0 < await until(preprocessor, num_recordings=3) <= 120.0
-        short = asyncio.create_task(preprocessor.transcribe(noise_wav(1.0), REQUEST))
+        short = asyncio.create_task(preprocessor.transcribe(speech_wav(1.0), REQUEST))
         for _ in range(12):  # batches; the long ones alone are above sixty
             model.gate.release()
         transcript = await asyncio.wait_for(short, WAITING)
@@ -87,12 +76,12 @@ async def test_a_reader_that_stalls_stops_nobody_else() -> None:
     async with local_preprocessor(MODEL, settings(), recognizer=model) as preprocessor:
         stalled: list[AsyncIterator[Segment | Transcript]] = []
         for _ in range(1):
-            parts = preprocessor.stream(noise_wav(60.0), REQUEST)
+            parts = preprocessor.stream(speech_wav(60.0), REQUEST)
             await asyncio.wait_for(anext(parts), WAITING)  # and no more of them
             stalled.append(parts)
         for _ in range(5):
             transcript = await asyncio.wait_for(
-                preprocessor.transcribe(noise_wav(1.0), REQUEST), WAITING
+                preprocessor.transcribe(speech_wav(1.0), REQUEST), WAITING
             )
             assert transcript.text == "said"
         for parts in stalled:
@@ -105,7 +94,7 @@ async def test_audio_decoded_ahead_stays_within_the_budget_over_all_recordings()
     config = settings(max_audio_in_flight_s=8.0, num_decoders=4)
     async with local_preprocessor(MODEL, config, recognizer=model) as preprocessor:
         tasks = [
-            asyncio.create_task(preprocessor.transcribe(noise_wav(7.0), REQUEST)) for _ in range(8)
+            asyncio.create_task(preprocessor.transcribe(speech_wav(7.0), REQUEST)) for _ in range(8)
         ]
         most = 0.0
         while not all(task.done() for task in tasks):

@@ -68,5 +68,11 @@ def noise_wav(duration_s: float) -> bytes:
     return wav(noise.astype(np.float32))
 
 
+def speech_wav(duration_s: float) -> bytes:
+    """Somebody speaks all the time: of other sounds long recordings are rid."""
+    digits = spoken_digits(int(2.5 * duration_s) + 2, random.Random(3))
+    return wav(digits[: round(duration_s * RATE_HZ)])
+
+
 def _silence(duration_s: float) -> Samples:
     return np.zeros(round(duration_s * RATE_HZ), np.float32)

@@ -21,6 +21,7 @@ from tests.graph.recordings import (
     mixed_clips,
     noise_wav,
     silence_wav,
+    speech_wav,
     spoken_digits,
     wav,
 )
@@ -115,7 +116,7 @@ def survive(server: Server, kill: Callable[[], object]) -> None:
 
 
 def test_a_stream_outlives_its_preprocessor_and_says_nothing_twice(running_server: Server) -> None:
-    audio = noise_wav(16.0)
+    audio = speech_wav(16.0)
     whole = transcribe(running_server, audio, "slow")
     assert len(whole.split()) > 20
     text, killed = "", False
@@ -137,7 +138,7 @@ def test_a_stream_outlives_its_preprocessor_and_says_nothing_twice(running_serve
 def test_a_client_that_hangs_up_leaves_nothing_running(running_server: Server) -> None:
     """60 s for the slow model are 15 s of its time; a short clip behind it needs half a second."""
     url = f"{running_server.address}/v1/audio/transcriptions"
-    files, fields = {"file": noise_wav(60.0)}, {"model": "slow"}
+    files, fields = {"file": speech_wav(60.0)}, {"model": "slow"}
     for _ in range(3):
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(url, files=files, data=fields, timeout=1.0)

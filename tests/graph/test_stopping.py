@@ -18,7 +18,7 @@ import torch
 import yaml
 
 from tests.graph.conftest import ROOT, SLOW, free_port
-from tests.graph.recordings import noise_wav
+from tests.graph.recordings import speech_wav
 
 START_TIMEOUT_S = 90
 
@@ -72,7 +72,7 @@ def test_sigterm_finishes_what_is_under_way_and_leaves_nothing_behind(
     url = f"http://127.0.0.1:{ports['http']}"
     family = psutil.Process(process.pid).children(recursive=True)
     with ThreadPoolExecutor(4) as clients:
-        upload = {"file": noise_wav(20.0)}
+        upload = {"file": speech_wav(20.0)}
         answers = [
             clients.submit(httpx.post, f"{url}/v1/audio/transcriptions", files=upload, timeout=90)
             for _ in range(3)

@@ -90,7 +90,9 @@ ORDERS: Mapping[str, Callable[[], Iterator[Pcm]]] = {
     "refuse with an error of another's": lambda: _say(
         b"F" + bytes(7) + b"\x16" + b'["engine_failed", [1]]'
     ),
-    "send a block larger than any": lambda: iter([_block(1 << 20)]),
+    "send a block larger than any": lambda: _say(
+        b"B" + (2 << 20).to_bytes(8, "big") + bytes(2 << 20)
+    ),
     "fault": _fault,
     "abort": _abort,
     "leave": _leave,

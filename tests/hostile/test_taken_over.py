@@ -39,7 +39,7 @@ EXPECTED = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[Server]:
     async with serving(
-        CLIP, module="tests.hostile.taken_over", timeout_s=8.0, cpu_s=1.0
+        CLIP, module="tests.hostile.taken_over", timeout_s=8.0, cpu_s=4.0
     ) as running:
         yield running
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.workload import Progress, Workload
+from serve_app.deployments.workload import Underway, Workload
 from serve_app.errors import AtCapacityError
 from serve_app.ingress.admission.forecast import Forecast
 from serve_app.pipelines.load import Load
@@ -31,7 +31,7 @@ class Recording:
     audio_s: float
     came_at: float
     visit: ExitStack
-    progress: Progress
+    progress: Underway
 
 
 @dataclass

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Iterable
 import numpy as np
 import pytest
 
-from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Block
 from serve_app.errors import UnsupportedTranslationError
 from serve_app.models.protocols import Recognition, RecognitionOptions, RecognitionRequest
 from serve_app.pipelines.offline import ChunkedRecognition, transcribe
 from serve_app.transcript.types import Hypothesis, Segment, Transcript
+from tests.audio.blocks import told_blocks
 
 PAIRS = (("en", "de"), ("de", "en"))
 PLAN = ChunkedRecognition(
@@ -35,10 +36,10 @@ class Listener:
         return Recognition(Hypothesis(text, language=written, spoken_language=spoken), 0, 0, 1)
 
 
-async def blocks() -> AsyncIterator[Pcm]:
+async def blocks() -> AsyncIterator[Block]:
     rng = np.random.default_rng(1)
-    for _ in range(8):
-        yield rng.integers(-9000, 9000, SAMPLE_RATE_HZ, dtype=np.int16)
+    for block in told_blocks(rng.integers(-9000, 9000, 8 * SAMPLE_RATE_HZ, dtype=np.int16)):
+        yield block
 
 
 async def run(listener: Listener, options: RecognitionOptions) -> Transcript:

@@ -4,7 +4,6 @@ FFmpeg reads every format here. libsndfile was tried for the ones that it knows 
 damaged file: nothing of a cut FLAC, nothing after the first damage in an MP3.
 """
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, TypeAlias
@@ -20,6 +19,7 @@ from av.container import InputContainer
 from av.packet import Packet
 
 from serve_app.audio.codecs.formats import DECODERS, OGG, SUPPORTED, Container, ogg_links, sniff
+from serve_app.audio.codecs.source import FileSource, as_file
 from serve_app.errors import (
     AudioTooLongError,
     EmptyAudioError,
@@ -54,7 +54,7 @@ class Stretch:
     rate_hz: int
 
 
-def read(data: bytes, *, max_audio_s: float) -> Iterator[Stretch]:
+def read(data: bytes | FileSource, *, max_audio_s: float) -> Iterator[Stretch]:
     """The audio of a whole file, in order. What is damaged or cut off is left out.
 
     Raises:
@@ -63,27 +63,27 @@ def read(data: bytes, *, max_audio_s: float) -> Iterator[Stretch]:
         AudioTooLongError: its header says so.
         UndecodableAudioError: nothing of it can be decoded, or it has too many parts.
     """
-    if not data:
+    if not len(data):
         raise EmptyAudioError
     kind = sniff(data)
     if kind is not OGG:
-        yield from _read_one(data, kind, max_audio_s)
+        yield from _read_one(as_file(data, 0, len(data)), kind, max_audio_s)
         return
-    for number, link in enumerate(ogg_links(data)):
+    for number, (start, end) in enumerate(ogg_links(data)):
         if number == MAX_LINKS:
             raise UndecodableAudioError(f"it is a chain of more than {MAX_LINKS:,} recordings")
         try:
-            yield from _read_one(link, kind, max_audio_s)
+            yield from _read_one(as_file(data, start, end), kind, max_audio_s)
         except UndecodableAudioError:
             if number == 0:
                 raise
 
 
-def _read_one(data: bytes, kind: Container, max_audio_s: float) -> Iterator[Stretch]:
+def _read_one(file: IO[bytes], kind: Container, max_audio_s: float) -> Iterator[Stretch]:
     options = _OPTIONS | {"probesize": str(kind.probe_bytes)}
     try:
         container = av.open(
-            io.BytesIO(data), "r", format=kind.demuxer, options=options, io_open=_refuse_to_open
+            file, "r", format=kind.demuxer, options=options, io_open=_refuse_to_open
         )
     except MemoryError:
         raise

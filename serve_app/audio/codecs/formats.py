@@ -7,6 +7,7 @@ hundreds of formats that nobody sends.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from serve_app.audio.codecs.source import Source
 from serve_app.errors import UnsupportedFormatError
 
 
@@ -108,7 +109,7 @@ _MAX_TAGS = 16
 _OGG_PAGE_HEADER_BYTES = 27
 
 
-def sniff(data: bytes) -> Container:
+def sniff(data: Source) -> Container:
     """The container that `data` begins like.
 
     Raises:
@@ -135,31 +136,33 @@ def sniff(data: bytes) -> Container:
     return mpeg
 
 
-def _refuse_hidden(data: bytes) -> None:
+def _refuse_hidden(data: Source) -> None:
     for mark, title in _HIDDEN_IN_MP4:
-        if mark in data:
+        if data.find(mark) >= 0:
             raise UnsupportedFormatError(title, SUPPORTED)
 
 
-def ogg_links(data: bytes) -> Iterator[bytes]:
-    """The parts of a chained OGG, each a file of its own: FFmpeg loses those that change rate.
+def ogg_links(data: Source) -> Iterator[tuple[int, int]]:
+    """Begin and end of the parts of a chained OGG, each a file of its own: FFmpeg loses those that
+    change rate.
 
     A part begins with pages that begin a stream, as no page after them does (RFC 3533, 4 and 6).
     """
     link_start, page, in_headers = 0, data.find(b"OggS"), True
     while page >= 0 and page + _OGG_PAGE_HEADER_BYTES <= len(data):
-        begins_a_stream = bool(data[page + 5] & 2)
+        head = data[page : page + _OGG_PAGE_HEADER_BYTES]
+        begins_a_stream = bool(head[5] & 2)
         if begins_a_stream and not in_headers:
-            yield data[link_start:page]
+            yield link_start, page
             link_start = page
         in_headers = begins_a_stream
-        num_segments = data[page + 26]
+        num_segments = head[26]
         body = page + _OGG_PAGE_HEADER_BYTES + num_segments
         page = data.find(b"OggS", body + sum(data[body - num_segments : body]))
-    yield data[link_start:]
+    yield link_start, len(data)
 
 
-def _id3_bytes(data: bytes) -> int:
+def _id3_bytes(data: Source) -> int:
     """The length of the ID3v2 tags in front, which any format may wear."""
     start = 0
     for _ in range(_MAX_TAGS):
@@ -172,7 +175,7 @@ def _id3_bytes(data: bytes) -> int:
     return start
 
 
-def _sniff_mpeg(data: bytes) -> Container | None:
+def _sniff_mpeg(data: Source) -> Container | None:
     """MP3 or AAC: neither has a signature, only frames whose headers follow one another."""
     tag_bytes = _id3_bytes(data)
     start = tag_bytes

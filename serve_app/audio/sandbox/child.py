@@ -1,5 +1,7 @@
 """A decoder process: uploads in, blocks of PCM out, over the socket that it gets as its stdin.
 
+Large uploads lie in its inbox instead, a nameless file that only its parent can write.
+
 Started and watched by its parent (`process`); `messages` says what goes over the socket. It has no
 environment and little memory, opens nothing once it is warm (`confinement`), and ends with its
 parent.
@@ -19,7 +21,8 @@ import traceback
 from collections.abc import Iterator
 from typing import IO, Protocol
 
-from serve_app.audio.decode import decode_blocks
+from serve_app.audio.codecs.source import FileSource
+from serve_app.audio.decode import decode_blocks, heard_blocks
 from serve_app.audio.sandbox.confinement import confine
 from serve_app.audio.sandbox.messages import (
     BLOCK,
@@ -31,6 +34,8 @@ from serve_app.audio.sandbox.messages import (
     READY,
     REFUSED,
     DecoderLimits,
+    DecoderRequest,
+    block_to_bytes,
     refusal_to_json,
 )
 from serve_app.audio.waveform import Channel, Pcm
@@ -47,42 +52,50 @@ class Decode(Protocol):
     """See `decode.decode_blocks`."""
 
     def __call__(
-        self, data: bytes, *, channel: Channel = ..., max_audio_s: float = ...
+        self, data: bytes | FileSource, *, channel: Channel = ..., max_audio_s: float = ...
     ) -> Iterator[Pcm]: ...
 
 
 def main(decode: Decode = decode_blocks) -> None:
-    parent_pid, limits = int(sys.argv[1]), DecoderLimits(**json.loads(sys.argv[2]))
+    parent_pid, inbox = int(sys.argv[1]), int(sys.argv[2])
+    limits = DecoderLimits(**json.loads(sys.argv[3]))
     _die_with(parent_pid)
     peer = socket.socket(fileno=os.dup(0))
     _to_null(0)
     _limit(limits)
     try:
-        _serve(peer, limits, decode)
+        _serve(peer, inbox, decode)
     except MemoryError:
         os._exit(OUT_OF_MEMORY_STATUS)
 
 
-def _serve(peer: socket.socket, limits: DecoderLimits, decode: Decode) -> None:
-    list(decode_blocks(_WARM_UP))
+def _serve(peer: socket.socket, inbox: int, decode: Decode) -> None:
+    list(heard_blocks(_WARM_UP))
     with peer, peer.makefile("rb") as requests:
         barriers = confine()
-        list(decode_blocks(_WARM_UP))  # a barrier in the way of decoding shows here
+        list(heard_blocks(_WARM_UP))  # a barrier in the way of decoding shows here
         _say(peer, READY, json.dumps(barriers).encode())
         os.close(2)  # codecs write about what they meet; a stranger is not to fill a log
-        while (request := _hear(requests)) is not None:
-            channel, upload = json.loads(request)["channel"], _hear(requests) or b""
-            _answer(decode, channel, upload, limits, peer)
+        while (heard := _hear(requests)) is not None:
+            request = DecoderRequest(**json.loads(heard))
+            upload: bytes | FileSource
+            if request.inbox_bytes is None:
+                upload = _hear(requests) or b""
+            else:
+                upload = FileSource(inbox, request.inbox_bytes)
+            _answer(decode, request, upload, peer)
 
 
 def _answer(
-    decode: Decode, channel: Channel, upload: bytes, limits: DecoderLimits, peer: socket.socket
+    decode: Decode, request: DecoderRequest, upload: bytes | FileSource, peer: socket.socket
 ) -> None:
     """Decode one upload. What the client is to blame for is told; all else ends the process."""
-    _allow_processor_time(limits.cpu_s)
+    _allow_processor_time(request.cpu_s)
     try:
-        for block in decode(upload, channel=channel, max_audio_s=limits.max_audio_s):
-            _say(peer, BLOCK, block.astype("<i2", copy=False).tobytes())
+        for block in heard_blocks(
+            upload, channel=request.channel, max_audio_s=request.max_audio_s, decode=decode
+        ):
+            _say(peer, BLOCK, block_to_bytes(block))
         _say(peer, END)
     except SpeechError as error:
         _say(peer, REFUSED, refusal_to_json(error))

@@ -1,9 +1,9 @@
 """What a decoder process and its parent say to each other: a kind, a length, that many bytes.
 
     decoder: READY
-    parent:  REQUEST (JSON), UPLOAD
-    decoder: BLOCK (PCM16LE), …, then END, or REFUSED (an error for the client, as JSON),
-             or CRASHED (a bug, as text), after which it exits
+    parent:  REQUEST (JSON), and UPLOAD unless the upload is in the decoder's inbox
+    decoder: BLOCK (see `block_to_bytes`), …, then END, or REFUSED (an error for the client, as
+             JSON), or CRASHED (a bug, as text), after which it exits
 
 Nothing that a decoder says is run or unpickled: a stranger's file may have taken it over.
 """
@@ -12,6 +12,9 @@ import json
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+
+from serve_app.audio.waveform import WINDOW, Block, Channel, Pcm
 from serve_app.errors import (
     AudioTooLongError,
     EmptyAudioError,
@@ -46,10 +49,43 @@ class DecoderLimits:
 
     memory_bytes: int
     """Of address space, its own code included."""
-    cpu_s: float
-    """Processor time for one upload."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderRequest:
+    """One upload to decode."""
+
+    channel: Channel
     max_audio_s: float
-    """Length of what it decodes."""
+    cpu_s: float
+    """Processor time that it may take."""
+    inbox_bytes: int | None = None
+    """Set, the upload is that much of the inbox."""
+
+
+_BLOCK_HEADER = struct.Struct("!HH")
+"""The channel, and for how many windows it is told whether there may be speech."""
+
+
+def block_to_bytes(block: Block) -> bytes:
+    """Channel and number of windows, a byte for each window, PCM16LE."""
+    head = _BLOCK_HEADER.pack(block.channel, len(block.speech))
+    return head + block.speech + block.pcm.astype("<i2", copy=False).tobytes()
+
+
+def block_from_bytes(payload: bytes) -> Block:
+    """
+    Raises:
+        ValueError: no block is written so.
+    """
+    if len(payload) < _BLOCK_HEADER.size:
+        raise ValueError("a block without a head")
+    channel, num_windows = _BLOCK_HEADER.unpack_from(payload)
+    start = _BLOCK_HEADER.size + num_windows
+    pcm: Pcm = np.frombuffer(payload[start:], dtype="<i2")
+    if -(-len(pcm) // WINDOW) != num_windows:
+        raise ValueError("a block that says nothing of some windows")
+    return Block(pcm, payload[_BLOCK_HEADER.size : start], channel)
 
 
 def refusal_to_json(error: SpeechError) -> bytes:

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from collections import deque
-from collections.abc import AsyncGenerator
+import os
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 
 from serve_app.audio.sandbox import confinement
-from serve_app.audio.sandbox.messages import DecoderLimits
+from serve_app.audio.sandbox.messages import DecoderLimits, DecoderRequest
 from serve_app.audio.sandbox.process import CHILD, DecoderProcess
-from serve_app.audio.waveform import SAMPLE_RATE_HZ, Channel, Pcm
+from serve_app.audio.waveform import MAX_SPLIT_CHANNELS, SAMPLE_RATE_HZ, Block, Channel
 from serve_app.errors import (
     AtCapacityError,
     AudioTooLongError,
@@ -20,8 +22,9 @@ from serve_app.errors import (
 _log = logging.getLogger(__name__)
 
 _PAUSE_AFTER_FAILED_START_S = 1.0
-_CPU_S, _CPU_S_PER_AUDIO_S = 30.0, 0.05
-"""Some twenty times what the slowest codec needs: Opus, 2.3 ms for a second of audio."""
+_CPU_S, _CPU_S_PER_AUDIO_S = 30.0, 0.1
+"""Some ten times what it takes: Opus, the slowest codec, 2.3 ms for a second of audio, and to
+listen for speech 5 ms, for each channel."""
 
 
 class DecoderPool:
@@ -49,9 +52,9 @@ class DecoderPool:
         self._timeout_s = timeout_s
         self._retry_after_s = retry_after_s
         self._module = module
-        if cpu_s is None:
-            cpu_s = _CPU_S + _CPU_S_PER_AUDIO_S * max_audio_s
-        self._limits = DecoderLimits(memory_bytes, cpu_s, max_audio_s)
+        self._max_audio_s = max_audio_s
+        self._cpu_s = cpu_s
+        self._limits = DecoderLimits(memory_bytes)
         self._idle: list[DecoderProcess] = []
         self._waiting: deque[asyncio.Future[DecoderProcess]] = deque()
         self._keepers: list[asyncio.Task[None]] = []
@@ -99,7 +102,7 @@ class DecoderPool:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(decoder.end() for decoder in self._decoders))
 
-    async def decode(self, data: bytes, *, channel: Channel = "mix") -> AsyncGenerator[Pcm, None]:
+    async def decode(self, data: bytes, *, channel: Channel = "mix") -> AsyncGenerator[Block, None]:
         """Blocks of about a second, decoded little ahead of whoever iterates.
 
         Raises:
@@ -108,23 +111,58 @@ class DecoderPool:
             UndecodableAudioError: decoding it crashed, or took too much time or memory.
         """
         decoder = await self._borrow()
-        num_samples = 0
+        async with aclosing(self._blocks(decoder, channel, self._max_audio_s, data)) as blocks:
+            async for block in blocks:
+                yield block
+
+    async def decode_file(
+        self, fill: Callable[[int], Awaitable[int]], *, channel: Channel, max_audio_s: float
+    ) -> AsyncGenerator[Block, None]:
+        """The same of what `fill` writes into the descriptor that it gets, and tells the length
+        of. Raises what `fill` does, too."""
+        decoder = await self._borrow()
+        inbox = os.dup(decoder.inbox)  # its own, so that it stays this file whatever ends
         try:
-            await decoder.send(data, channel)
+            num_bytes = await fill(inbox)
+            async with aclosing(
+                self._blocks(decoder, channel, max_audio_s, inbox_bytes=num_bytes)
+            ) as blocks:
+                async for block in blocks:
+                    yield block
+        finally:
+            os.ftruncate(inbox, 0)
+            os.close(inbox)
+            if decoder.at_rest:
+                self._offer(decoder)
+
+    async def _blocks(
+        self,
+        decoder: DecoderProcess,
+        channel: Channel,
+        max_audio_s: float,
+        data: bytes = b"",
+        inbox_bytes: int | None = None,
+    ) -> AsyncGenerator[Block, None]:
+        most_heard_s = max_audio_s * (MAX_SPLIT_CHANNELS if channel == "split" else 1)
+        cpu_s = self._cpu_s or _CPU_S + _CPU_S_PER_AUDIO_S * most_heard_s
+        num_samples: Counter[int] = Counter()
+        try:
+            await decoder.send(DecoderRequest(channel, max_audio_s, cpu_s, inbox_bytes), data)
             while (block := await decoder.next_block()) is not None:
-                num_samples += len(block)
-                if num_samples > self._limits.max_audio_s * SAMPLE_RATE_HZ:
-                    raise AudioTooLongError(num_samples / SAMPLE_RATE_HZ, self._limits.max_audio_s)
+                num_samples[block.channel] += len(block.pcm)
+                if num_samples[block.channel] > max_audio_s * SAMPLE_RATE_HZ:
+                    heard_s = num_samples[block.channel] / SAMPLE_RATE_HZ
+                    raise AudioTooLongError(heard_s, max_audio_s)
                 yield block
         except UndecodableAudioError as error:
             if self._closed:
                 raise self._at_capacity() from error
             raise
         finally:
-            if decoder.at_rest:
-                self._offer(decoder)
-            else:
+            if not decoder.at_rest:
                 decoder.kill()
+            elif inbox_bytes is None:
+                self._offer(decoder)
 
     async def _borrow(self) -> DecoderProcess:
         while True:

@@ -8,10 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
 from typing import Self
-
-import numpy as np
 
 from serve_app.audio.sandbox.messages import (
     BLOCK,
@@ -25,9 +24,11 @@ from serve_app.audio.sandbox.messages import (
     REQUEST,
     UPLOAD,
     DecoderLimits,
+    DecoderRequest,
+    block_from_bytes,
     refusal_from_json,
 )
-from serve_app.audio.waveform import Channel, Pcm
+from serve_app.audio.waveform import Block
 from serve_app.errors import UndecodableAudioError
 
 _log = logging.getLogger(__name__)
@@ -48,12 +49,15 @@ class DecoderProcess:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         process: "subprocess.Popen[bytes]",
+        inbox: int,
         timeout_s: float,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._process = process
         self._timeout_s = timeout_s
+        self.inbox: int = inbox
+        """Descriptor of the file that the decoder reads large uploads from."""
         self.at_rest = True
         """Whether it has said all that it has to say of the upload that it got last."""
         self.barriers: frozenset[str] = frozenset()
@@ -73,10 +77,15 @@ class DecoderProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_unix_connection(sock=ours)
+            inbox = -1
             try:
-                decoder = cls(reader, writer, _spawn(theirs, limits, module), timeout_s)
+                inbox = os.open(tempfile.gettempdir(), os.O_TMPFILE | os.O_RDWR, 0o600)
+                process = _spawn(theirs, inbox, limits, module)
+                decoder = cls(reader, writer, process, inbox, timeout_s)
             except BaseException:
                 writer.close()
+                if inbox >= 0:
+                    os.close(inbox)
                 raise
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
@@ -101,26 +110,28 @@ class DecoderProcess:
     def alive(self) -> bool:
         return not self._ended.done()
 
-    async def send(self, upload: bytes, channel: Channel) -> None:
-        """Hand over an upload; the decoder takes all of it before it says anything.
+    async def send(self, request: DecoderRequest, upload: bytes = b"") -> None:
+        """Hand over an upload, unless it is in the inbox; the decoder takes all of it before it
+        says anything.
 
         Raises:
             UndecodableAudioError: the decoder died of it, or did not take it in time.
         """
         self.at_rest = False
-        request = json.dumps({"channel": channel}).encode()
+        said = json.dumps(asdict(request)).encode()
         try:
             async with asyncio.timeout(self._timeout_s):
-                self._writer.write(HEADER.pack(REQUEST, len(request)) + request)
-                self._writer.write(HEADER.pack(UPLOAD, len(upload)))
-                view = memoryview(upload)
-                for start in range(0, len(upload), _SLICE_BYTES):
-                    self._writer.write(view[start : start + _SLICE_BYTES])
-                    await self._writer.drain()
+                self._writer.write(HEADER.pack(REQUEST, len(said)) + said)
+                if request.inbox_bytes is None:
+                    self._writer.write(HEADER.pack(UPLOAD, len(upload)))
+                    view = memoryview(upload)
+                    for start in range(0, len(upload), _SLICE_BYTES):
+                        self._writer.write(view[start : start + _SLICE_BYTES])
+                        await self._writer.drain()
         except OSError as error:
             raise await self._blame(error) from error
 
-    async def next_block(self) -> Pcm | None:
+    async def next_block(self) -> Block | None:
         """The next block of the upload; None after the last.
 
         Raises:
@@ -131,10 +142,10 @@ class DecoderProcess:
             async with asyncio.timeout(self._timeout_s):
                 kind, payload = await self._hear()
             refusal = refusal_from_json(payload) if kind == REFUSED else None
-            block: Pcm = np.frombuffer(payload if kind == BLOCK else b"", dtype="<i2")
+            block = block_from_bytes(payload) if kind == BLOCK else None
         except (OSError, EOFError, ValueError) as error:
             raise await self._blame(error) from error
-        if kind == BLOCK:
+        if block is not None:
             return block
         if kind == CRASHED:
             _log.error("a decoder crashed: %s", payload.decode(errors="replace"))
@@ -187,6 +198,9 @@ class DecoderProcess:
         self.kill()
         self._writer.transport.abort()
         await self.ended()
+        if self.inbox >= 0:
+            os.close(self.inbox)
+            self.inbox = -1
 
     def _on_end(self) -> None:
         """Collect the status of the process, now that the kernel says that there is one."""
@@ -195,18 +209,25 @@ class DecoderProcess:
         self._ended.set_result(self._process.wait())
 
 
-def _spawn(stdin: socket.socket, limits: DecoderLimits, module: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-P", "-m", module),
-            *(str(os.getpid()), json.dumps(asdict(limits))),
-        ],
-        stdin=stdin.fileno(),
-        stdout=subprocess.DEVNULL,
-        cwd="/",
-        env=_environment(),
-        start_new_session=True,
-    )
+def _spawn(
+    stdin: socket.socket, inbox: int, limits: DecoderLimits, module: str
+) -> "subprocess.Popen[bytes]":
+    to_read = os.open(f"/proc/self/fd/{inbox}", os.O_RDONLY)
+    try:
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", module),
+                *(str(os.getpid()), str(to_read), json.dumps(asdict(limits))),
+            ],
+            stdin=stdin.fileno(),
+            stdout=subprocess.DEVNULL,
+            pass_fds=(to_read,),
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+        )
+    finally:
+        os.close(to_read)
 
 
 def _environment() -> dict[str, str]:
@@ -214,6 +235,7 @@ def _environment() -> dict[str, str]:
     environment = {
         "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path),
         "OMP_NUM_THREADS": "1",
+        "OMP_THREAD_LIMIT": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
     if "LD_LIBRARY_PATH" in os.environ:

@@ -43,17 +43,29 @@ async def transcribe(
     return await while_present(http.receive, backend.transcribe(upload, request), request.timeout_s)
 
 
+CHANNEL: Schema = {
+    "type": "string",
+    "default": "mix",
+    "description": "`mix` of all channels; `split`: each is heard for itself, and their segments "
+    "are merged by time; or a channel's number from 0.",
+}
+
+
 def channel_of(form: Form) -> Channel:
     """
     Raises:
-        InvalidOptionError: neither `mix` nor a number.
+        InvalidOptionError: neither `mix` nor `split` nor a number.
     """
     value = form.one("channel") or "mix"
     if value == "mix":
         return "mix"
+    if value == "split":
+        return "split"
     if value.isascii() and value.isdecimal() and len(value) <= 3:
         return int(value)
-    raise InvalidOptionError("channel", f"{shown(value)} is neither `mix` nor a number from 0")
+    raise InvalidOptionError(
+        "channel", f"{shown(value)} is none of: `mix`, `split`, a number from 0"
+    )
 
 
 def headers_of(model: ModelConfig, times: StageTimes | None = None) -> dict[str, str]:

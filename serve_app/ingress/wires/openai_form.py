@@ -13,7 +13,7 @@ from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import Form, shown
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.wires import tasks
-from serve_app.ingress.wires.answers import Schema, channel_of, names_of
+from serve_app.ingress.wires.answers import CHANNEL, Schema, channel_of, names_of
 from serve_app.pipelines.transcription import TranscriptionRequest
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
@@ -44,7 +44,7 @@ FIELDS: Mapping[str, Schema] = {
         "description": "With `json` only.",
     },
     "stream": {"type": "boolean", "default": False, "description": "Answer by server-sent events."},
-    "channel": {**_TEXT, "default": "mix", "description": "`mix`, or a channel's number from 0."},
+    "channel": CHANNEL,
     "temperature": {"type": "number", "enum": [0], "description": "Nothing is sampled: only 0."},
     "chunking_strategy": {"type": "string", "enum": ["auto"]},
     "prompt": {**_TEXT, "maxLength": 0, "description": "No served model takes one."},

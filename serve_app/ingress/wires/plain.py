@@ -18,6 +18,7 @@ from serve_app.ingress.served import ServedModels
 from serve_app.ingress.web import site
 from serve_app.ingress.wires import tasks
 from serve_app.ingress.wires.answers import (
+    CHANNEL,
     PROBLEMS,
     Schema,
     channel_of,
@@ -40,11 +41,7 @@ FIELDS: Mapping[str, Schema] = {
         "default": True,
         "description": "Without, `segments` is empty.",
     },
-    "channel": {
-        "type": "string",
-        "default": "mix",
-        "description": "`mix`, or a channel's number from 0.",
-    },
+    "channel": CHANNEL,
 }
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"

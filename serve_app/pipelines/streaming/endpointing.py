@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from serve_app.audio.voice import (
-    WINDOW,
     Detector,
     SpeechEnd,
     SpeechOnset,
     VoiceActivity,
     VoiceWatch,
 )
-from serve_app.audio.waveform import BYTES_PER_SAMPLE
+from serve_app.audio.waveform import BYTES_PER_SAMPLE, WINDOW
 from serve_app.pipelines.streaming.host import SlotFrame
 
 
