@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,9 +52,15 @@ def _locked(path: Path | None) -> Iterator[None]:
     if path is None:
         yield  # PostgreSQL has locks itself
         return
-    with path.with_name(f"{path.name}.lock").open("a") as lock:
+    with open(f"{path}.lock", "ab", opener=_for_its_owner) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # let go with the file, or with the process
+        open(path, "ab", opener=_for_its_owner).close()  # SQLite's other files will be like it
         yield
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    """What people said is nobody else's."""
+    return os.open(path, flags, 0o600)
 
 
 async def _upgrade(url: URL) -> None:
