@@ -35,8 +35,8 @@ class JobStore:
     """One database, through a pool of connections. Any number of processes may share it.
 
     Every change is one transaction; what was told to a caller survives any crash. Belongs to one
-    event loop. A database that is lost raises SQLAlchemy's errors, or an OSError (time-outs are
-    among them), within about ten seconds; it is used again as soon as it is back.
+    event loop. A database that is lost raises one of `database.CONNECTION_ERRORS` within about ten
+    seconds; it is used again as soon as it is back.
     """
 
     def __init__(self, database: Database, *, max_queued: int, max_attempts: int) -> None:
