@@ -1,27 +1,272 @@
-"""The audio of jobs, in any file system that fsspec knows: a local folder, S3, …"""
+"""The audio of jobs, in any file system that fsspec knows: a local folder, S3, …
 
-from collections.abc import AsyncIterator
-from typing import Self
+Pieces of a recording, in; where it lies, out; and back. All work on files is done in threads, and
+no more than a few pieces of a recording are in memory at a time.
+"""
 
+import asyncio
+import io
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, ParamSpec, Protocol, Self, TypeVar
+
+from fsspec import AbstractFileSystem
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from serve_app.errors import ConfigError
 from serve_app.pipelines.transcription import StoredAudio
+
+PLACE = "jobs.audio_url"
+"""Where a `ConfigError` of it points to."""
+PIECE_BYTES = 1 << 20
+
+_PART = ".part"
+_BLOCK_BYTES = 8 << 20
+"""What an object store is sent at once. S3 takes 10,000 of them, of 5 MiB at least."""
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class AudioStore:
     """One folder. Names are random; who knows none finds nothing."""
 
+    def __init__(self, files: AbstractFileSystem, folder: str) -> None:
+        self._files = files
+        self._folder = folder.rstrip("/")
+
     @classmethod
     async def open(cls, url: str) -> Self:
-        """Of fsspec: `file:///var/lib/chorus/audio`, `s3://bucket/prefix`, ….
+        """Of fsspec: `file:///var/lib/chorus/audio`, `s3://bucket/prefix`, …, or a folder
+        (relative: from the current one).
 
         Raises:
             ConfigError: nothing can be written there.
         """
-        raise NotImplementedError
+        try:
+            store = cls(*await asyncio.to_thread(url_to_fs, url))
+            await store.delete(await store.put(_nothing()))
+        # Each file system has errors of its own, and a package of its own that may be missing.
+        except Exception as error:
+            raise ConfigError(PLACE, f"nothing can be written to {url}: {error}") from error
+        return store
 
     async def put(self, pieces: AsyncIterator[bytes]) -> StoredAudio:
-        """Write a recording as it arrives. What was begun and not finished leaves nothing."""
-        raise NotImplementedError
+        """Write a recording as it arrives. What was begun and not finished leaves nothing.
+
+        Raises:
+            OSError: it cannot be written. Errors of `pieces` come through as they are.
+        """
+        path = f"{self._folder}/{secrets.token_hex(16)}"
+        recording = self._recording(path)
+        num_bytes = 0
+        waiting = bytearray()
+        try:
+            await _in_thread(recording.begin)
+            async for piece in pieces:
+                waiting += piece
+                num_bytes += len(piece)
+                if len(waiting) >= PIECE_BYTES:
+                    await _in_thread(recording.write, bytes(waiting))
+                    waiting.clear()
+            await _in_thread(recording.write, bytes(waiting))
+            await _in_thread(recording.finish)
+        except BaseException:  # cancelled, too
+            await _in_thread(recording.discard)
+            raise
+        return StoredAudio(self._files.unstrip_protocol(path), num_bytes)
+
+    def _recording(self, path: str) -> "_Recording":
+        if isinstance(self._files, LocalFileSystem):
+            return _LocalRecording(Path(path))
+        return _RemoteRecording(self._files, path)
 
     async def delete(self, audio: StoredAudio) -> None:
-        """Also where it is gone already."""
-        raise NotImplementedError
+        """Also where it is gone already.
+
+        Raises:
+            OSError: it cannot be deleted.
+        """
+        await asyncio.to_thread(_delete, audio.url)
+
+    async def sweep(self, *, older_than_s: float) -> int:
+        """Remove what processes that died left unfinished, if nothing was written to it for so
+        long; returns how many recordings that were. Object stores do that by themselves, where
+        they are told to: see "incomplete multipart uploads"."""
+        if not isinstance(self._files, LocalFileSystem):
+            return 0
+        return await asyncio.to_thread(_sweep, Path(self._folder), time.time() - older_than_s)
+
+
+async def fetch(url: str, to: Path | BinaryIO, *, piece_bytes: int = PIECE_BYTES) -> int:
+    """Copy a recording to a path, or to the end of what is open for writing; returns its bytes.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        OSError: it cannot be read, or not be written there. A path is left as it was.
+    """
+    source = await _in_thread(_open, url)
+    try:
+        if not isinstance(to, Path):
+            return await _copy(source, to, piece_bytes)
+        target = _LocalRecording(to)
+        try:
+            await _in_thread(target.begin)
+            num_bytes = await _copy(source, target, piece_bytes)
+            await _in_thread(target.finish)
+        except BaseException:  # cancelled, too
+            await _in_thread(target.discard)
+            raise
+        return num_bytes
+    finally:
+        await _in_thread(source.close)
+
+
+def local_path(audio: StoredAudio) -> Path | None:
+    """Where it is a file on this machine, so that nobody needs a copy; else None."""
+    files, path = url_to_fs(audio.url)
+    return Path(path) if isinstance(files, LocalFileSystem) else None
+
+
+class _Writable(Protocol):
+    def write(self, piece: bytes, /) -> object: ...
+
+
+class _Recording(_Writable, Protocol):
+    """One that is being written; all of it blocks."""
+
+    def begin(self) -> None: ...
+
+    def finish(self) -> None:
+        """From now on, it is there, whatever happens."""
+        ...
+
+    def discard(self) -> None:
+        """Nothing of it is left, whatever was done with it before."""
+        ...
+
+
+class _LocalRecording:
+    """Has another name until all of it is on the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + _PART)
+        self._file: BinaryIO = io.BytesIO()
+        self._is_there = False
+
+    def begin(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(self._part, "wb", opener=_for_its_owner)  # noqa: SIM115 - closed below
+
+    def write(self, piece: bytes, /) -> None:
+        self._file.write(piece)
+
+    def finish(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.rename(self._path)
+        self._is_there = True
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)  # its new name, too
+        finally:
+            os.close(folder)
+
+    def discard(self) -> None:
+        with suppress(OSError):  # a full disk: what is in its buffer cannot be written
+            self._file.close()
+        self._part.unlink(missing_ok=True)
+        if self._is_there:
+            self._path.unlink(missing_ok=True)
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+class _RemoteRecording:
+    """Object stores show it when all of it is there; others may show it before, under a name that
+    nobody knows yet."""
+
+    def __init__(self, files: AbstractFileSystem, path: str) -> None:
+        self._files = files
+        self._path = path
+        self._file: Any = None
+        self._is_there = False
+
+    def begin(self) -> None:
+        self._file = self._files.open(self._path, "wb", block_size=_BLOCK_BYTES, autocommit=False)
+        self._files.transaction.files.clear()  # would keep it for a commit that `finish` does
+
+    def write(self, piece: bytes, /) -> None:
+        self._file.write(piece)
+
+    def finish(self) -> None:
+        self._file.close()
+        self._file.commit()
+        self._is_there = True
+
+    def discard(self) -> None:
+        if self._file is None:
+            return
+        if not self._is_there:
+            self._file.discard()
+            with suppress(AttributeError):  # of some; others would send what they still hold
+                self._file.closed = True
+        with suppress(FileNotFoundError):
+            self._files.rm_file(self._path)
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""
+
+
+async def _in_thread(function: Callable[_P, _T], *args: _P.args, **options: _P.kwargs) -> _T:
+    """Like `asyncio.to_thread`; but who is cancelled meanwhile goes on only when the thread has
+    left the file that it works on."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **options))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+        if not work.cancelled():
+            work.exception()  # nobody else asks for it
+        raise
+
+
+async def _copy(source: BinaryIO, target: _Writable, piece_bytes: int) -> int:
+    num_bytes = 0
+    while piece := await _in_thread(source.read, piece_bytes):
+        await _in_thread(target.write, piece)
+        num_bytes += len(piece)
+    return num_bytes
+
+
+def _open(url: str) -> BinaryIO:
+    files, path = url_to_fs(url)
+    file: BinaryIO = files.open(path, "rb", block_size=_BLOCK_BYTES)
+    return file
+
+
+def _delete(url: str) -> None:
+    files, path = url_to_fs(url)
+    with suppress(FileNotFoundError):
+        files.rm_file(path)
+
+
+def _sweep(folder: Path, before_s: float) -> int:
+    num_removed = 0
+    for part in folder.glob(f"*{_PART}"):
+        with suppress(FileNotFoundError):  # just finished
+            if part.stat().st_mtime < before_s:
+                part.unlink()
+                num_removed += 1
+    return num_removed

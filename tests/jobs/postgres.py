@@ -1,0 +1,81 @@
+"""Debian's PostgreSQL, started in a folder of its own, reached by a socket in it alone."""
+
+import getpass
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+USER = "postgres"
+_DEBIAN = "/usr/lib/postgresql"
+
+
+def missing() -> str | None:
+    """Why no server can be started here; None where one can."""
+    if _program("initdb") is None or _program("pg_ctl") is None:
+        return "PostgreSQL is not installed: apt-get install postgresql"
+    try:
+        import asyncpg  # noqa: F401 - only whether it is there
+    except ImportError:
+        return 'asyncpg is not installed: pip install "chorus-speech[postgres]"'
+    return None
+
+
+def _program(name: str) -> str | None:
+    newest_first = sorted(Path(_DEBIAN).glob("*/bin"), reverse=True)
+    return shutil.which(name, path=os.pathsep.join([*map(str, newest_first), os.environ["PATH"]]))
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The folder that its socket is in; see `url`. Stopped and removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))  # short: a socket's path has 107 bytes
+    try:
+        if getpass.getuser() == "root":
+            shutil.chown(folder, USER, USER)  # it refuses to run as root
+        server = folder / "server"
+        _run("initdb", "-D", server, "-U", USER, "--auth=trust", "--no-sync", "-E", "UTF8")
+        options = f"-c fsync=off -c listen_addresses='' -c max_connections=200 -k {folder}"
+        _run("pg_ctl", "-D", server, "-w", "-l", folder / "log", "-o", options, "start")
+        try:
+            yield str(folder)
+        finally:
+            _run("pg_ctl", "-D", server, "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _run(program: str, *arguments: str | Path) -> None:
+    found = _program(program)
+    assert found is not None
+    as_user: Mapping[str, str] = {}
+    if getpass.getuser() == "root":
+        as_user = {"user": USER, "group": USER}
+    subprocess.run(
+        [found, *map(str, arguments)],
+        check=True,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        **as_user,
+    )
+
+
+def url(folder: str, database: str = "postgres") -> str:
+    """As SQLAlchemy wants it."""
+    return f"postgresql+asyncpg://{USER}@/{database}?host={folder}"
+
+
+async def new_database(folder: str, name: str) -> str:
+    """Its URL."""
+    import asyncpg
+
+    connection = await asyncpg.connect(host=folder, user=USER, database="postgres")
+    try:
+        await connection.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        await connection.close()
+    return url(folder, name)
