@@ -6,7 +6,8 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
-from serve_app.config import ModelConfig, ServerConfig
+from serve_app.config import JobsConfig, ModelConfig, ServerConfig
+from serve_app.deployments.jobs import Jobs
 from serve_app.deployments.ledger import LedgerReplica
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.recognizer import Recognizer
@@ -27,6 +28,8 @@ _NOTICE_DEATH_WITHIN_S = 2.0
 """Its streams have moved by then; where it was the only one, they wait for the next."""
 _TO_MOVE_S = 30.0
 """What a replica that is to go gives its streams beyond their longest segment."""
+_TO_GIVE_BACK_S = 30.0
+"""For a replica of `Jobs` to stop its work and give its leases back."""
 _PLACES_AT_THE_LEDGER = 10_000
 """Each call takes microseconds: nobody is to be refused there."""
 
@@ -56,7 +59,11 @@ def build(args: ServerConfig) -> Application:
         max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         graceful_shutdown_timeout_s=limits.request_timeout_s,
     )(Preprocessor).bind(
-        config.preprocessor, limits.max_audio_s, config.offline_models, recognizers
+        config.preprocessor,
+        limits.max_audio_s,
+        config.jobs.max_audio_s if config.jobs else 0.0,
+        config.offline_models,
+        recognizers,
     )
     streams = {model.name: _streaming(model, config) for model in config.streaming_models}
     return serve.deployment(
@@ -66,7 +73,11 @@ def build(args: ServerConfig) -> Application:
         backpressure_config={"status_code": 429, "retry_after_s": limits.retry_after_s},
         graceful_shutdown_timeout_s=_to_leave_s(config),
     )(Ingress).bind(
-        config, preprocessor, streams, _ledger() if config.auth.keys_file is not None else None
+        config,
+        preprocessor,
+        streams,
+        _ledger() if config.auth.keys_file is not None else None,
+        None if config.jobs is None else _jobs(config.jobs, preprocessor),
     )
 
 
@@ -84,6 +95,15 @@ def _ledger() -> Application:
         max_ongoing_requests=_PLACES_AT_THE_LEDGER,
         ray_actor_options={"num_cpus": 0},
     )(LedgerReplica).bind()
+
+
+def _jobs(config: JobsConfig, preprocessor: Application) -> Application:
+    """It calls the graph and nobody calls it; the ingress has it only so that it is deployed."""
+    return serve.deployment(
+        name="Jobs",
+        graceful_shutdown_timeout_s=_TO_GIVE_BACK_S,
+        ray_actor_options={"num_cpus": 0},
+    )(Jobs).bind(config, preprocessor)
 
 
 def _streaming(model: ModelConfig, config: ServerConfig) -> Application:

@@ -19,6 +19,8 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "CHORUS_UPLOAD_TIMEOUT_S": ("limits", "upload_timeout_s"),
     "CHORUS_MAX_CONCURRENT_REQUESTS": ("limits", "max_concurrent_requests"),
     "CHORUS_NUM_DECODERS": ("preprocessor", "num_decoders"),
+    "CHORUS_DATABASE_URL": ("jobs", "database_url"),
+    "CHORUS_AUDIO_URL": ("jobs", "audio_url"),
 }
 """Environment variables that override a setting, and its place. `.env.example` lists them."""
 
@@ -40,6 +42,8 @@ def _overridden(config: ServerConfig, variable: str, value: str) -> ServerConfig
     node = tree
     *parents, setting = ENVIRONMENT[variable]
     for key in parents:
+        if node[key] is None:  # what is not configured stays so
+            return config
         node = node[key]
     items = (item.strip() for item in value.split(","))
     node[setting] = [item for item in items if item] if setting == "cors_origins" else value

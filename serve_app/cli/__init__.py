@@ -5,7 +5,7 @@ import os
 import sys
 
 import serve_app
-from serve_app.cli import evaluate, keys, listen, models, serving, transcribe
+from serve_app.cli import evaluate, jobs, keys, listen, models, serving, transcribe
 from serve_app.client import ClientError
 
 _EPILOG = """\
@@ -15,6 +15,7 @@ examples:
   chorus keys new alice                      an API key, and its entry for the keys file
   chorus transcribe talk.mp3 --format srt    transcribe a file by a running server
   chorus translate talk.mp3 --to de          the same in another language
+  chorus jobs submit talk.mp3 --wait         the same as a job, which survives anything
   chorus listen                              write down what the microphone hears, as it does
   chorus models                              what that server has
   chorus eval manifest.jsonl                 how well and how fast it transcribes
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=serve_app.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for room in (serving, keys, transcribe, listen, models, evaluate):
+    for room in (serving, keys, transcribe, jobs, listen, models, evaluate):
         room.add(commands)
     args = parser.parse_args(argv)
     try:

@@ -60,7 +60,45 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_option_fields(parser: argparse.ArgumentParser) -> None:
+    """What is asked of a model, in the words of `/transcribe`: see `option_fields`."""
+    _add_model_options(parser)
+    parser.add_argument(
+        "--task",
+        choices=["transcribe", "translate"],
+        help="text in the language that is spoken, or a translation (default: transcribe)",
+    )
+    parser.add_argument(
+        "--target-language",
+        metavar="CODE",
+        help="of a translation: de, fr-CA, Spanish (default: English)",
+    )
+    parser.add_argument(
+        "--channel",
+        metavar="N",
+        help="mix of all channels, split (each is heard for itself), or a number from 0 "
+        "(default: mix)",
+    )
+
+
+def option_fields(args: argparse.Namespace) -> dict[str, object]:
+    """The form fields that `add_option_fields` was told."""
+    names = ("model", "language", "pnc", "task", "target_language", "channel")
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
 def add_recording_options(parser: argparse.ArgumentParser, *, default_concurrency: int) -> None:
+    _add_model_options(parser)
+    parser.add_argument(
+        "--concurrency",
+        type=positive_int,
+        default=default_concurrency,
+        metavar="N",
+        help=f"recordings under way at a time (default: {default_concurrency})",
+    )
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", help="a name or alias that `chorus models` lists (default: the server's)"
     )
@@ -73,13 +111,6 @@ def add_recording_options(parser: argparse.ArgumentParser, *, default_concurrenc
         "--pnc",
         action=argparse.BooleanOptionalAction,
         help="text with punctuation and capitals, or without; of models that have the choice",
-    )
-    parser.add_argument(
-        "--concurrency",
-        type=positive_int,
-        default=default_concurrency,
-        metavar="N",
-        help=f"recordings under way at a time (default: {default_concurrency})",
     )
 
 

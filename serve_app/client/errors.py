@@ -5,6 +5,7 @@ ClientError
 ├── UnreachableError       nothing listens at the address
 ├── ConnectionLostError    the server went away in the middle of an answer
 ├── AnswerTimeoutError     the server took longer than this client waits
+├── WaitTimeoutError       a job has not ended in the time that it was waited for
 ├── StreamEndedError       the server ended a live stream, and why
 └── ServerError            the server said no, and why
 
@@ -54,6 +55,19 @@ class ConnectionLostError(ClientError):
 
     def __str__(self) -> str:
         return f"the connection to {self.url} was lost: {self.reason}"
+
+
+class WaitTimeoutError(ClientError):
+    def __init__(self, job_id: str, timeout_s: float) -> None:
+        super().__init__(job_id, timeout_s)
+        self.job_id = job_id
+        self.timeout_s = timeout_s
+
+    def __str__(self) -> str:
+        return (
+            f"job {self.job_id} has not ended in {self.timeout_s:g} s; it goes on, and "
+            f"`chorus jobs wait {self.job_id}` waits for it again"
+        )
 
 
 class AnswerTimeoutError(ClientError):

@@ -4,7 +4,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import IO, Any, Literal, Self, TypeAlias
 
@@ -28,6 +28,7 @@ from serve_app.client.errors import (
     UnreachableError,
     server_error,
 )
+from serve_app.client.jobs import Jobs
 
 Audio: TypeAlias = str | os.PathLike[str] | bytes
 """A path, or the bytes of a file in any container that the server decodes."""
@@ -159,6 +160,37 @@ class Client:
             ClientError: see `serve_app.client.errors`.
         """
         return json_object(self._get("/health"))
+
+    @property
+    def jobs(self) -> Jobs:
+        """Recordings that are handed in now and transcribed later, whatever happens."""
+        return Jobs(self._asked, self._sleep)
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        files: Callable[[ExitStack], Sequence[tuple[str, Any]]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """See `jobs.Exchange`. Files are opened anew for each attempt."""
+
+        def send() -> httpx.Response:
+            with ExitStack() as stack:
+                request = self._http.build_request(
+                    method,
+                    path,
+                    params=params,
+                    data=data,
+                    files=None if files is None else files(stack),
+                    headers=headers,
+                )
+                return self._exchange(request)
+
+        return self._retried(send)[0]
 
     def _get(self, path: str) -> httpx.Response:
         return self._exchange(self._http.build_request("GET", path, timeout=_PROBE_TIMEOUT_S))

@@ -61,7 +61,8 @@ class PreprocessorConfig(Settings):
 
     num_decoders: PositiveInt = 3
     """Warm child processes per replica; each decodes one recording at a time. Recordings longer
-    than `max_chunks_in_flight` chunks hold theirs to the end; they leave one to the others."""
+    than `max_chunks_in_flight` chunks hold theirs to the end; they leave one to the others, and
+    jobs one more to them."""
     max_waiting: PositiveInt = 1024
     """Recordings that may wait for a decoder of one replica."""
     decode_timeout_s: PositiveFloat = 120.0

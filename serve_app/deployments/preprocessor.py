@@ -1,9 +1,11 @@
 """The deployment in which the story of a recording runs: decoding, chunks, recognition, merging."""
 
 import asyncio
+import io
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from functools import partial
 
 from serve_app.allocator import return_large_blocks
 from serve_app.audio.sandbox import DecoderPool
@@ -13,6 +15,7 @@ from serve_app.deployments.ahead import Ahead
 from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
 from serve_app.deployments.workload import Underway, Workload
 from serve_app.errors import DeadlineExceededError
+from serve_app.jobs.audio import fetch
 from serve_app.models.protocols import (
     ChunkRecognizer,
     ModelInfo,
@@ -22,7 +25,8 @@ from serve_app.models.protocols import (
 from serve_app.pipelines import offline
 from serve_app.pipelines.length import expected_audio_s
 from serve_app.pipelines.load import Load
-from serve_app.pipelines.transcription import TranscriptionRequest
+from serve_app.pipelines.progress import Told
+from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
 from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
 from serve_app.transcript.types import Segment, Transcript
 
@@ -36,6 +40,7 @@ class Preprocessor:
         self,
         config: PreprocessorConfig,
         max_audio_s: float,
+        max_stored_audio_s: float,
         models: tuple[ModelConfig, ...],
         handles: dict[str, Handle],
     ) -> None:
@@ -46,6 +51,7 @@ class Preprocessor:
         self._infos: dict[str, ModelInfo] = {}
         self._max_chunks_in_flight = config.max_chunks_in_flight
         self._max_audio_s = max_audio_s
+        self._max_stored_audio_s = max_stored_audio_s
         self._name = uuid.uuid4().hex
         self._workloads = {model.name: Workload(model.name, model.batch) for model in models}
         self._ahead = {
@@ -57,6 +63,7 @@ class Preprocessor:
             for model in models
         }
         self._places_for_long = asyncio.Semaphore(max(1, config.num_decoders - 1))
+        self._places_for_jobs = asyncio.Semaphore(max(1, config.num_decoders - 2))
         self._metrics = PreprocessorMetrics()
         self._decoders = DecoderPool(
             num_decoders=config.num_decoders,
@@ -107,22 +114,49 @@ class Preprocessor:
                 async for part in parts:
                     yield part
 
+    async def stream_stored(
+        self, audio: StoredAudio, request: TranscriptionRequest, expected_s: float
+    ) -> AsyncGenerator[Progress | Transcript, None]:
+        """See `StoredTranscriber.stream_stored`. It leaves a decoder to those who wait."""
+        model, told = self._models[request.model], Told(expected_s)
+        # Nobody waits for what a job has before it, only for what it has under way.
+        with self._workloads[model.name].recording(0.0) as underway:
+            async with (
+                self._places_for_jobs,
+                self._places_for_long,
+                aclosing(
+                    self._decoders.decode_file(
+                        partial(_copied, audio),
+                        channel=request.channel,
+                        max_audio_s=self._max_stored_audio_s,
+                    )
+                ) as blocks,
+                aclosing(self._recognized(blocks, request, underway, told)) as parts,
+                aclosing(told.instead_of_segments(parts)) as told_parts,
+            ):
+                async for part in told_parts:
+                    if isinstance(part, Transcript):
+                        self._count(part)
+                    yield part
+
     async def _recognized(
         self,
         blocks: AsyncIterator[Block],
         request: TranscriptionRequest,
         underway: Underway,
+        told: Told | None = None,
     ) -> AsyncGenerator[Segment | Transcript, None]:
         model, ahead = self._models[request.model], self._ahead[request.model]
+        watching: list[Underway | Told] = [underway, *([told] if told else [])]
         with ahead.share() as share:
             recognized = offline.transcribe(
-                _counted(blocks, underway),
+                _counted(blocks, watching),
                 _Counting(self._recognizer(model.name), underway, ahead),
                 request.options,
                 self._plan(model, request),
                 ahead.budget,
                 share,
-                underway.settled,
+                lambda at_s: [each.settled(at_s) for each in watching],
             )
             async with aclosing(recognized) as parts:
                 async for part in parts:
@@ -180,12 +214,25 @@ class Preprocessor:
         self._metrics.decode_s.observe(transcript.stage_times.decode_s)
 
 
-async def _counted(blocks: AsyncIterator[Block], underway: Underway) -> AsyncIterator[Block]:
+async def _counted(
+    blocks: AsyncIterator[Block], watching: Sequence[Underway | Told]
+) -> AsyncIterator[Block]:
     async for block in blocks:
         if block.channel == 0:
-            underway.decoded(len(block.pcm) / SAMPLE_RATE_HZ)
+            for each in watching:
+                each.decoded(len(block.pcm) / SAMPLE_RATE_HZ)
         yield block
-    underway.decoded_all()
+    for each in watching:
+        each.decoded_all()
+
+
+async def _copied(audio: StoredAudio, inbox: int) -> int:
+    """Into the inbox of a decoder, for which it is far away.
+
+    Raises:
+        FileNotFoundError: it is gone from the store.
+    """
+    return await fetch(audio.url, io.FileIO(inbox, "wb", closefd=False))
 
 
 class _Counting:

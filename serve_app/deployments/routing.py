@@ -27,7 +27,7 @@ from serve_app.deployments.ledger import LedgerLostError
 from serve_app.errors import AtCapacityError, EngineError, ModelUnavailableError
 from serve_app.models.protocols import ModelBrokenError, ModelInfo, Recognition, RecognitionRequest
 from serve_app.pipelines.load import Load
-from serve_app.pipelines.transcription import TranscriptionRequest
+from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
 logger = logging.getLogger(__name__)
@@ -170,6 +170,29 @@ class ServeTranscriber:
                 index += 1
         finally:
             response.cancel()  # type: ignore[no-untyped-call]  # Ray's
+
+    async def stream_stored(
+        self, audio: StoredAudio, request: TranscriptionRequest, expected_s: float
+    ) -> AsyncGenerator[Progress | Transcript, None]:
+        """See `StoredTranscriber`. A preprocessor that dies is replaced by one that begins
+        again."""
+        patience = Patience("the preprocessor")
+        while True:
+            try:
+                response: DeploymentResponseGenerator[Progress | Transcript]
+                response = self._handle.options(stream=True).stream_stored.remote(  # type: ignore[assignment]  # of a streaming handle
+                    audio, request, expected_s
+                )
+                try:
+                    async for part in response:
+                        yield part
+                finally:
+                    response.cancel()  # type: ignore[no-untyped-call]  # Ray's
+                return
+            except BackPressureError as error:
+                raise AtCapacityError("too many recordings wait", _RETRY_AFTER_S) from error
+            except REPLICA_LOST as error:
+                await patience.after_loss(error)
 
     async def models(self) -> list[ModelInfo]:
         async def call() -> list[ModelInfo]:

@@ -71,6 +71,7 @@ from serve_app.errors.jobs import (
     JobEndedError,
     JobError,
     JobNotFinishedError,
+    JobsUnavailableError,
     UnknownJobError,
 )
 from serve_app.errors.requests import (
@@ -102,6 +103,7 @@ __all__ = [
     "JobEndedError",
     "JobError",
     "JobNotFinishedError",
+    "JobsUnavailableError",
     "KeyLimitError",
     "MessageError",
     "ModelUnavailableError",

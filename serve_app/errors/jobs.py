@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from serve_app.errors.capacity import CapacityError
 from serve_app.errors.root import ErrorCode, SpeechError
 
 
@@ -39,6 +40,16 @@ class JobEndedError(JobError):
 
     def __str__(self) -> str:
         return f"job {self.job_id} has ended already: it is {self.status}"
+
+
+@dataclass(eq=False)
+class JobsUnavailableError(CapacityError):
+    code = ErrorCode.JOBS_UNAVAILABLE
+
+    retry_after_s: float
+
+    def __str__(self) -> str:
+        return f"the store of jobs cannot be reached; try again in {self.retry_after_s:g} s"
 
 
 @dataclass(eq=False)

@@ -28,6 +28,7 @@ class ErrorCode(StrEnum):
     JOB_NOT_FOUND = "job_not_found"
     JOB_NOT_FINISHED = "job_not_finished"
     JOB_ENDED = "job_ended"
+    JOBS_UNAVAILABLE = "jobs_unavailable"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     INVALID_MESSAGE = "invalid_message"
     STREAM_IDLE = "stream_idle"

@@ -23,11 +23,12 @@ from serve_app.ingress.auth.audit import Accounted
 from serve_app.ingress.auth.guards import Guards, guards_of, is_audited, shown, signer_for
 from serve_app.ingress.auth.secrets import Signer
 from serve_app.ingress.backend import Backend
+from serve_app.ingress.jobs.desk import Desk
 from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, RequestId
 from serve_app.ingress.problems import problem_of, problem_of_http, refuse
 from serve_app.ingress.sockets.serving import Sockets, Tally
 from serve_app.ingress.web import reference, site
-from serve_app.ingress.wires import asr, op, openai, plain
+from serve_app.ingress.wires import asr, jobs, op, openai, plain
 from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
 from serve_app.ingress.wires.realtime import client_secrets
 from serve_app.ingress.wires.realtime import routes as realtime
@@ -43,13 +44,15 @@ def build_app(
     ledger: AsyncLedger | None = None,
     signing_secret: str = "",
     tally: Tally | None = None,
+    desk: Desk | None = None,
 ) -> FastAPI:
     """All HTTP wires over one backend, behind `gate` where the caller means to close it.
 
     `request_ids` puts `x-request-id` on the answers; turn it off behind a proxy that does so
     itself, as Ray Serve's does, or clients see it twice. `ledger` counts what keys use; a server
     of a single process needs none. `signing_secret` is for client secrets: see `AuthConfig`.
-    `tally` counts live streams.
+    `tally` counts live streams. `desk` takes jobs, where they are configured; one of its own if
+    not given.
 
     Raises:
         ConfigError: the keys or the signing secret cannot be read.
@@ -59,6 +62,8 @@ def build_app(
     backend = _watched(config, backend, forecast)
     signer = signer_for(config.auth, signing_secret)
     routers, wires = _routers(config, backend, Sockets(config, backend, gate, tally), signer)
+    if config.jobs is not None:
+        routers.append(jobs.router(config, config.jobs, desk or Desk(config.jobs)))
     routes = [route for router in (*routers, *wires) for route in router.routes]
     guards = guards_of(config, routes, ledger, signer)
     middleware = _middleware(config, gate, forecast, guards, request_ids=request_ids)
@@ -116,7 +121,7 @@ def _middleware(
     cors = Middleware(
         CORSMiddleware,
         allow_origins=config.cors_origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["DELETE", "GET", "POST"],
         allow_headers=["*"],
         expose_headers=[REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, "retry-after"],
     )

@@ -21,6 +21,7 @@ from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.app import build_app
 from serve_app.ingress.auth.audit import LOGGER as AUDIT_LOGGER
 from serve_app.ingress.auth.secrets import ENVIRONMENT_VARIABLE
+from serve_app.ingress.jobs.desk import Desk
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines.streaming.host import StreamHost
 from serve_app.telemetry import (
@@ -139,12 +140,15 @@ class Ingress:
         preprocessor: Handle,
         streams: Mapping[str, Handle],
         ledger: Handle | None = None,
+        jobs: Handle | None = None,
     ) -> None:
+        """`jobs` is not called: binding it deploys it."""
         join_serve_logs()
         return_large_blocks()
         log_beside_serves(AUDIT_LOGGER, "audit")
         self._config = config
         self._ledger = ledger
+        self._desk = None if config.jobs is None else Desk(config.jobs)
         self._gate = gate_of(config.limits)
         self._backend = GraphBackend(
             preprocessor,
@@ -168,6 +172,8 @@ class Ingress:
 
     async def __del__(self) -> None:
         await self._backend.close()
+        if self._desk is not None:
+            await self._desk.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve once the replica is there; its proxy adds `x-request-id` itself."""
@@ -183,5 +189,6 @@ class Ingress:
             ledger=ledger,
             signing_secret=os.environ.get(ENVIRONMENT_VARIABLE, ""),
             tally=SocketMetrics(),
+            desk=self._desk,
         )
         return Measured(app, metrics)

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -137,13 +138,7 @@ async def read_form(
         EmptyAudioError: its file has no bytes.
         ClientDisconnect: the client left.
     """
-    content_type = request.headers.get("content-type", "")
-    if content_type.split(";")[0].strip().lower() != _MULTIPART:
-        found = content_type[:100] or "a body without content-type"
-        raise UnsupportedFormatError(found, (_MULTIPART,))
-    if len(content_type) > _MAX_CONTENT_TYPE_CHARACTERS:
-        # its parser takes a second for each megabyte, and nobody else is served meanwhile
-        raise InvalidOptionError("file", "the form cannot be read: its content-type has no end")
+    checked_content_type(request)
     body = _bounded_body(request, max_upload_bytes)
     try:
         async with asyncio.timeout(timeout_s):
@@ -156,6 +151,26 @@ async def read_form(
         raise UploadTimeoutError(timeout_s) from error
     except MultiPartException as error:
         raise InvalidOptionError("file", f"the form cannot be read: {error.message}") from error
+
+
+def checked_content_type(request: Request) -> bytes:
+    """The boundary of a multipart form.
+
+    Raises:
+        UnsupportedFormatError: it is no multipart form.
+        InvalidOptionError: it says not how it can be read.
+    """
+    content_type = request.headers.get("content-type", "")
+    if content_type.split(";")[0].strip().lower() != _MULTIPART:
+        found = content_type[:100] or "a body without content-type"
+        raise UnsupportedFormatError(found, (_MULTIPART,))
+    if len(content_type) > _MAX_CONTENT_TYPE_CHARACTERS:
+        # its parser takes a second for each megabyte, and nobody else is served meanwhile
+        raise InvalidOptionError("file", "the form cannot be read: its content-type has no end")
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    if not boundary:
+        raise InvalidOptionError("file", "the form cannot be read: Missing boundary")
+    return boundary
 
 
 async def _bounded_body(request: Request, max_upload_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -177,11 +192,7 @@ async def _form(
     upload: UploadFile | None = None
     fields: dict[str, tuple[str, ...]] = {}
     for name, value in items:
-        field, key = _named(name)
-        if field not in known_fields:
-            raise InvalidOptionError(
-                field[:100], f"no such field; there are: {', '.join(sorted(known_fields))}"
-            )
+        field, key = _named(name, known_fields)
         if isinstance(value, UploadFile) and field == "file":
             upload = value
         elif isinstance(value, UploadFile) or field == "file":
@@ -194,19 +205,30 @@ async def _form(
         raise UploadTooLargeError(max_upload_bytes)
     if not upload.size:
         raise EmptyAudioError
-    return Form(await upload.read(), _harmless(upload.filename or ""), fields)
+    return Form(await upload.read(), harmless(upload.filename or ""), fields)
 
 
-def _named(name: str) -> tuple[str, str]:
+def field_of(name: str, known_fields: Collection[str]) -> str:
+    """The name that `Form` has for a field, as a client wrote it.
+
+    Raises:
+        InvalidOptionError: it is none of `known_fields`.
+    """
+    return "".join(_named(name, known_fields))
+
+
+def _named(name: str, known_fields: Collection[str]) -> tuple[str, str]:
     """`x[]` and `x[0]` are the field `x`; `x[key]` is the part `[key]` of it."""
     match = _FIELD_NAME.fullmatch(name)
-    if match is None:
-        return name, ""
-    field, key = match.groups()
+    field, key = match.groups() if match else (name, "")
+    if field not in known_fields:
+        raise InvalidOptionError(
+            field[:100], f"no such field; there are: {', '.join(sorted(known_fields))}"
+        )
     return field, "" if not key.strip("[]0123456789") else key
 
 
-def _harmless(filename: str) -> str:
+def harmless(filename: str) -> str:
     """The last part of a path, printable, of a length that any file system knows."""
     name = re.split(r"[/\\]", filename)[-1]
     name = "".join(character for character in name if character.isprintable()).strip()

@@ -30,7 +30,7 @@ try:
 except ImportError:  # an extra, for clusters
     pass
 else:
-    CONNECTION_ERRORS += (PostgresError, InterfaceError)
+    CONNECTION_ERRORS = (*CONNECTION_ERRORS, PostgresError, InterfaceError)
 
 _BUSY_TIMEOUT_S = 30.0
 """For another process to end its transaction on SQLite."""

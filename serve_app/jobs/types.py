@@ -120,6 +120,8 @@ class Lease:
     token: str
     """Of this lease alone: whoever holds an older one records nothing any more."""
     audio: StoredAudio
+    expected_s: float
+    """Its length, as far as it is known."""
     request: TranscriptionRequest
     num_attempts: int
     """This one included."""

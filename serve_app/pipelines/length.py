@@ -31,9 +31,15 @@ _MP3_FIRST_FRAME_BYTES = 64
 
 def expected_audio_s(upload: bytes, *, longest_s: float) -> float:
     """By the header where it tells, else by `LEAN_BYTES_PER_S`; never above `longest_s`."""
-    head = memoryview(upload)[:HEAD_BYTES].tobytes()
-    found = _wav_s(head, len(upload)) or _flac_s(head) or _mp3_s(head, len(upload))
-    return min(found or len(upload) / LEAN_BYTES_PER_S, longest_s)
+    return expected_by_head_s(
+        memoryview(upload)[:HEAD_BYTES].tobytes(), len(upload), longest_s=longest_s
+    )
+
+
+def expected_by_head_s(head: bytes, num_bytes: int, *, longest_s: float) -> float:
+    """The same of an upload of which only the first `HEAD_BYTES` are at hand."""
+    found = _wav_s(head, num_bytes) or _flac_s(head) or _mp3_s(head, num_bytes)
+    return min(found or num_bytes / LEAN_BYTES_PER_S, longest_s)
 
 
 def _wav_s(head: bytes, num_bytes: int) -> float | None:

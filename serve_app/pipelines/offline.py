@@ -60,7 +60,7 @@ async def transcribe(
     plan: ChunkedRecognition,
     budget: AudioBudget | None = None,
     share: AudioBudget | None = None,
-    settled: Callable[[float], None] = lambda at_s: None,
+    settled: Callable[[float], object] = lambda at_s: None,
 ) -> AsyncGenerator[Segment | Transcript, None]:
     """Yield the segments of a recording in order, and its `Transcript` last.
 
@@ -183,7 +183,7 @@ class _Recording:
             channel=channel,
         )
 
-    async def segments(self, settled: Callable[[float], None]) -> AsyncIterator[Segment]:
+    async def segments(self, settled: Callable[[float], object]) -> AsyncIterator[Segment]:
         """What was said, in the order in which it was."""
         joints, merged = _Joints(self._plan.hears_channels), Interleaved()
         while (item := await self._in_order.get()) is not None:

@@ -70,7 +70,7 @@ class StoredTranscriber(Protocol):
     """The graph behind a worker of jobs."""
 
     def stream_stored(
-        self, audio: StoredAudio, request: TranscriptionRequest
+        self, audio: StoredAudio, request: TranscriptionRequest, expected_s: float
     ) -> AsyncGenerator[Progress | Transcript, None]:
         """How far it is, about once a second at most; the whole `Transcript` last. Closing it
         stops its work everywhere.

@@ -36,6 +36,7 @@ ERRORS: list[tuple[SpeechError, int, str]] = [
     (errors.UnknownJobError("job_1"), 404, "invalid_request_error"),
     (errors.JobNotFinishedError("job_1", "pending"), 400, "invalid_request_error"),
     (errors.JobEndedError("job_1", "failed"), 400, "invalid_request_error"),
+    (errors.JobsUnavailableError(5.0), 503, "server_error"),
     (errors.IdempotencyConflictError("key"), 409, "invalid_request_error"),
     (errors.UnauthenticatedError("no key"), 401, "invalid_request_error"),
     (errors.OriginRefusedError("https://a"), 403, "invalid_request_error"),

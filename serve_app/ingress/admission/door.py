@@ -16,6 +16,10 @@ from serve_app.ingress.admission.gate import Gate, Passage
 from serve_app.ingress.forms import FORM_BYTES
 from serve_app.ingress.problems import problem_of, refuse
 
+STORED_PATH = "/transcribe/async"
+"""What is uploaded there is stored as it arrives, and waits for no model."""
+_STORED_HELD_BYTES = 2 * 1024 * 1024
+"""Of such an upload that is in memory at a time."""
 _SEND_TIMEOUT_S = 60.0
 """For a client to take the next piece of its answer; one that stalls gives its place up."""
 
@@ -50,6 +54,11 @@ class Admission:
             await refuse(problem_of(error), scope, receive, send)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].endswith(STORED_PATH):
+            with self.gate.passage(self.limits.retry_after_s, _STORED_HELD_BYTES) as passage:
+                body = Body(receive, passage, self.limits, _nothing, holds=False)
+                await self.app(scope, body.receive, send)
+            return
         declared = self._declared_bytes(scope)
         is_form = Headers(scope=scope).get("content-type", "").lower().startswith("multipart/")
         with (
@@ -77,6 +86,7 @@ class Body:
         passage: Passage,
         limits: LimitsConfig,
         has_arrived: Callable[[], None],
+        holds: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._receive = receive
@@ -84,6 +94,7 @@ class Body:
         self._stall_s = limits.upload_stall_s
         self._min_bytes_per_s = limits.min_upload_bytes_per_s
         self._has_arrived = has_arrived
+        self._holds = holds
         self._clock = clock
         self._began_at: float | None = None
         self._num_bytes = 0
@@ -107,7 +118,8 @@ class Body:
             self._is_whole = not message.get("more_body", False)
         if self._is_whole:
             self._has_arrived()
-        self._passage.hold(self._num_bytes)
+        if self._holds:
+            self._passage.hold(self._num_bytes)
         return message
 
     @property

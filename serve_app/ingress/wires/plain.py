@@ -16,12 +16,8 @@ from serve_app.ingress.backend.status import is_ready, metrics_text, models_by_n
 from serve_app.ingress.forms import read_form
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.web import site
-from serve_app.ingress.wires import tasks
 from serve_app.ingress.wires.answers import (
-    CHANNEL,
     PROBLEMS,
-    Schema,
-    channel_of,
     form_schema,
     headers_of,
     limited,
@@ -29,20 +25,8 @@ from serve_app.ingress.wires.answers import (
     simulated_of,
     transcribe,
 )
-from serve_app.pipelines.transcription import TranscriptionRequest
+from serve_app.ingress.wires.plain_form import FIELDS, request_of
 from serve_app.transcript import render
-
-FIELDS: Mapping[str, Schema] = {
-    "file": {"type": "string", "format": "binary", "description": "The recording."},
-    "model": {"type": "string", "description": "A served name or an alias."},
-    **tasks.FIELDS,
-    "include_timestamps": {
-        "type": "boolean",
-        "default": True,
-        "description": "Without, `segments` is empty.",
-    },
-    "channel": CHANNEL,
-}
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -70,23 +54,15 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
     )
     async def transcribe_file(http: Request) -> Response:
         form = await read_form(http, known_fields=names_of(FIELDS), **limited(config.limits))
-        asked = tasks.asked_of(form, served)
-        model = asked.model
-        timestamps = form.flag("include_timestamps", default=True)
-        request = TranscriptionRequest(
-            model.name,
-            asked.options(word_times=timestamps),
-            channel_of(form),
-            config.limits.request_timeout_s,
-        )
-        transcript = await transcribe(http, backend, form.upload, request)
+        wanted = request_of(form, served, config.limits.request_timeout_s)
+        transcript = await transcribe(http, backend, form.upload, wanted.request)
         body = {
-            **render.plain_json(transcript, segments=timestamps),
+            **render.plain_json(transcript, segments=wanted.timestamps),
             "filename": form.filename,
             "timestamp": datetime.now(UTC).isoformat(),
-            **simulated_of(model),
+            **simulated_of(wanted.model),
         }
-        return JSONResponse(body, headers=headers_of(model, transcript.stage_times))
+        return JSONResponse(body, headers=headers_of(wanted.model, transcript.stage_times))
 
     _add_probes(routes, config, served, backend)
     return routes

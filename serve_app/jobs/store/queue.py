@@ -68,6 +68,7 @@ async def lease(
         files.c.file_index,
         files.c.audio_url,
         files.c.audio_bytes,
+        files.c.total_s,
         files.c.num_attempts,
     )
     query = query.where(files.c.rank.is_not(None)).order_by(files.c.rank, files.c.number)

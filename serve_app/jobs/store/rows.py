@@ -95,6 +95,7 @@ def lease_of(
         file_index=file.file_index,
         token=token,
         audio=StoredAudio(file.audio_url, file.audio_bytes),
+        expected_s=file.total_s,
         request=requests[job.request],
         num_attempts=file.num_attempts + 1,
     )

@@ -1,0 +1,5 @@
+"""Jobs at the ingress: nothing here transcribes.
+
+uploads  recordings of any size, into the store as they arrive
+desk     who hands a job in, and who asks for it
+"""

@@ -1,0 +1,45 @@
+"""The form of the plain transcription server in; the request that it means out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from serve_app.config import ModelConfig
+from serve_app.ingress.forms import Form
+from serve_app.ingress.served import ServedModels
+from serve_app.ingress.wires import tasks
+from serve_app.ingress.wires.answers import CHANNEL, Schema, channel_of
+from serve_app.pipelines.transcription import TranscriptionRequest
+
+FIELDS: Mapping[str, Schema] = {
+    "file": {"type": "string", "format": "binary", "description": "The recording."},
+    "model": {"type": "string", "description": "A served name or an alias."},
+    **tasks.FIELDS,
+    "include_timestamps": {
+        "type": "boolean",
+        "default": True,
+        "description": "Without, `segments` is empty.",
+    },
+    "channel": CHANNEL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one client wants to have."""
+
+    model: ModelConfig
+    request: TranscriptionRequest
+    timestamps: bool
+
+
+def request_of(form: Form, served: ServedModels, timeout_s: float) -> Wanted:
+    """
+    Raises:
+        RequestError: a field has a value that nobody, or not this server, could honour.
+    """
+    asked = tasks.asked_of(form, served)
+    timestamps = form.flag("include_timestamps", default=True)
+    request = TranscriptionRequest(
+        asked.model.name, asked.options(word_times=timestamps), channel_of(form), timeout_s
+    )
+    return Wanted(asked.model, request, timestamps)
