@@ -5,9 +5,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 USER = "postgres"
 _DEBIAN = "/usr/lib/postgresql"
@@ -38,22 +41,38 @@ def running() -> Iterator[str]:
             shutil.chown(folder, USER, USER)  # it refuses to run as root
         server = folder / "server"
         _run("initdb", "-D", server, "-U", USER, "--auth=trust", "--no-sync", "-E", "UTF8")
-        options = f"-c fsync=off -c listen_addresses='' -c max_connections=200 -k {folder}"
-        _run("pg_ctl", "-D", server, "-w", "-l", folder / "log", "-o", options, "start")
+        start(str(folder))
         try:
             yield str(folder)
         finally:
-            _run("pg_ctl", "-D", server, "-w", "-m", "immediate", "stop")
+            stop(str(folder))
     finally:
         shutil.rmtree(folder)
+
+
+def start(folder: str) -> None:
+    """Again; what was committed is there."""
+    options = f"-c fsync=off -c listen_addresses='' -c max_connections=200 -k {folder}"
+    _run("pg_ctl", "-D", f"{folder}/server", "-w", "-l", f"{folder}/log", "-o", options, "start")
+
+
+def stop(folder: str) -> None:
+    """As a crash does."""
+    _run("pg_ctl", "-D", f"{folder}/server", "-w", "-m", "immediate", "stop")
+
+
+def processes(folder: str) -> Sequence[int]:
+    """All of its processes."""
+    server = int((Path(folder) / "server" / "postmaster.pid").read_text().split()[0])
+    return [server, *(child.pid for child in psutil.Process(server).children())]
 
 
 def _run(program: str, *arguments: str | Path) -> None:
     found = _program(program)
     assert found is not None
-    as_user: Mapping[str, str] = {}
+    as_user: Mapping[str, Any] = {}
     if getpass.getuser() == "root":
-        as_user = {"user": USER, "group": USER}
+        as_user = {"user": USER, "group": USER, "extra_groups": []}
     subprocess.run(
         [found, *map(str, arguments)],
         check=True,

@@ -1,6 +1,7 @@
 """Jobs are handed in, and seen by their owners alone."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -129,9 +130,17 @@ async def test_submitting_at_once_keeps_the_limit(database_url: str) -> None:
 
 async def test_texts_that_no_database_takes_are_made_harmless(store: JobStore) -> None:
     file = new_file("a.wav")
-    strange = NewJob([type(file)("\0\ud800ä.wav", file.audio, 1.0)], REQUEST)
-    job, _ = await store.submit(strange)
+    file = replace(file, filename="\0\ud800ä.wav")
+    job, _ = await store.submit(NewJob([file], REQUEST, idempotency_key="\0"))
+    assert await store.submit(NewJob([file], REQUEST, idempotency_key="\0")) == (job, False)
     assert job.files[0].filename == "\N{REPLACEMENT CHARACTER}?ä.wav"
+
+
+@pytest.mark.parametrize("job_id", ["", "job_\0", "job_\ud800", "job_é", "job_' OR '1'='1", "%"])
+async def test_there_is_no_job_of_a_strange_id(store: JobStore, job_id: str) -> None:
+    await store.submit(new_job())
+    with pytest.raises(UnknownJobError):
+        await store.find(job_id, None)
 
 
 async def test_pages_cover_every_job_once(store: JobStore) -> None:
@@ -175,13 +184,10 @@ async def test_pages_of_one_status(store: JobStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "j", "j5", "5", "ajU", "ajUA", "ä", "====", "ag", "aiA1", "ajk5OTk5" * 4, "\0"]
+    "cursor", ["", "j", "j5", "5", "ajUA", "ä", "====", "ag", "aiA1", "ajk5OTk5" * 4, "\0"]
 )
 async def test_a_cursor_of_somebody_else_is_refused(store: JobStore, cursor: str) -> None:
     await store.submit(new_job())
-    if cursor == "ajU":
-        await store.page(None, cursor=cursor)  # j5: one that could be ours
-        return
     with pytest.raises(InvalidOptionError) as raised:
         await store.page(None, cursor=cursor)
     assert raised.value.param == "cursor"

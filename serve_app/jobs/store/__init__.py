@@ -224,8 +224,8 @@ class JobStore:
             await deliveries.not_delivered(connection, delivery.token, error, due_at=due_at)
 
     async def expire(self, *, most: int) -> Sequence[StoredAudio]:
-        """Forget jobs whose time to live has passed, `most` of them at once; returns their audio,
-        the caller's to delete."""
+        """Forget `most` jobs whose time to live has passed; returns what is left of their audio,
+        the caller's to delete. None may be left even where jobs were forgotten."""
         async with self._database.writing() as connection:
             now_s = await self._database.now_s(connection)
             return await ending.expire(connection, most=most, now_s=now_s)

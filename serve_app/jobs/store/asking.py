@@ -26,6 +26,8 @@ async def number_of(connection: AsyncConnection, job_id: str, owner: str | None)
     Raises:
         UnknownJobError: there is no such job, or it is not this owner's.
     """
+    if not (job_id.isascii() and job_id.isprintable()):
+        raise UnknownJobError(job_id)  # PostgreSQL would not take each of them
     query = select(jobs.c.number).where(jobs.c.id == job_id, _belongs_to(owner))
     number = (await connection.execute(query)).scalar_one_or_none()
     if number is None:

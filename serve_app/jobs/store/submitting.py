@@ -40,7 +40,7 @@ async def _known(connection: AsyncConnection, new: NewJob, now_s: float) -> int 
     """The job that the idempotency key names already."""
     if new.idempotency_key is None:
         return None
-    named = (jobs.c.owner == (new.owner or "")) & (jobs.c.idempotency_key == new.idempotency_key)
+    named = (jobs.c.owner == (new.owner or "")) & (jobs.c.idempotency_key == _key(new))
     query = select(jobs.c.number, jobs.c.fingerprint, jobs.c.expires_at).where(named)
     found = (await connection.execute(query)).one_or_none()
     if found is None:
@@ -53,6 +53,10 @@ async def _known(connection: AsyncConnection, new: NewJob, now_s: float) -> int 
     return int(found.number)
 
 
+def _key(new: NewJob) -> str | None:
+    return None if new.idempotency_key is None else storable(new.idempotency_key)
+
+
 async def _insert_job(connection: AsyncConnection, new: NewJob, now_s: float) -> int:
     values = {
         "id": f"job_{secrets.token_urlsafe(_NUM_RANDOM_BYTES)}",
@@ -62,7 +66,7 @@ async def _insert_job(connection: AsyncConnection, new: NewJob, now_s: float) ->
         "created_at": now_s,
         "time_to_live_s": new.time_to_live_s,
         "callback_url": new.callback_url,
-        "idempotency_key": new.idempotency_key,
+        "idempotency_key": _key(new),
         "fingerprint": new.fingerprint,
         "request": request_to_json(new.request),
     }
