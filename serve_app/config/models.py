@@ -181,6 +181,11 @@ class ModelConfig(Settings):
         return self.kind == "canary" or (self.kind == "simulated" and bool(self.pivot_language))
 
     @property
+    def takes_hotwords(self) -> bool:
+        """Whether it can lean towards words that a client says are likely."""
+        return self.kind == "parakeet" and self.streaming is None
+
+    @property
     def finds_language(self) -> bool:
         """Whether the model tells what is spoken, where a client does not."""
         return self.kind == "canary" and len(self.languages) > 1

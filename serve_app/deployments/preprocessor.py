@@ -23,6 +23,7 @@ from serve_app.pipelines import offline
 from serve_app.pipelines.length import expected_audio_s
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
+from serve_app.pipelines.wording import Wordsmith
 from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
 from serve_app.transcript.types import Segment, Transcript
 
@@ -53,6 +54,7 @@ class Preprocessor:
             for model in models
         }
         self._places_for_long = asyncio.Semaphore(max(1, config.num_decoders - 1))
+        self._wordsmith = Wordsmith.of(config.profanity_file)
         self._metrics = PreprocessorMetrics()
         self._decoders = DecoderPool(
             num_decoders=config.num_decoders,
@@ -109,7 +111,7 @@ class Preprocessor:
                 ) as parts,
             ):
                 async for part in parts:
-                    yield part
+                    yield self._wordsmith.worded(part, request.wording)
 
     def _plan(self, model: ModelConfig) -> offline.ChunkedRecognition:
         return offline.ChunkedRecognition(

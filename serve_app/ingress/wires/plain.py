@@ -81,6 +81,7 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
             asked.options(word_times=timestamps),
             channel_of(form),
             config.limits.request_timeout_s,
+            wording=asked.wording,
         )
         transcript = await transcribe(http, backend, form.upload, request)
         body = {

@@ -79,7 +79,7 @@ class PhraseTrees:
         return bool(ids) and self._tokenizer.tokenizer.unk_id() not in ids
 
 
-class _Row(NemoHypothesis):
+class _Row(NemoHypothesis):  # type: ignore[misc]  # NeMo ships no types
     """Takes a row's tree into the decoder and becomes what was found there."""
 
     def merge_(self, other: NemoHypothesis) -> NemoHypothesis:
