@@ -68,6 +68,24 @@ def test_hot_words_are_heard_where_they_were_missed(model: Recognizer) -> None:
     )
 
 
+def test_a_transducer_without_durations_leans_too() -> None:
+    """The streaming model's decoder is RNN-T; it hears recordings as well."""
+    path = "tiny/weights/parakeet-streaming-tiny.nemo"
+    rnnt = load_recognizer(
+        ModelConfig(name="rnnt", kind="parakeet", checkpoint=path, hotword_strength=3.0)
+    )
+    said = noisy_sentences(48, seed=31)
+    texts, requests = [text for text, _ in said], [row for _, row in said]
+    plain = recognize(rnnt, requests)
+    leaning = [with_hotwords(row, *long_words(text)) for text, row in said]
+    assert num_missed(recognize(rnnt, leaning), texts) < num_missed(plain, texts)
+    mixed = [
+        lean if index % 2 else row
+        for index, (row, lean) in enumerate(zip(requests, leaning, strict=True))
+    ]
+    assert recognize(rnnt, mixed)[::2] == plain[::2]
+
+
 def test_hot_words_that_are_not_said_are_hardly_ever_written(model: Recognizer) -> None:
     requests = random_requests(80, seed=12)
     plain = recognize(model, requests)

@@ -25,9 +25,6 @@ from omegaconf import open_dict
 _MAX_TREES = 64
 """Kept for the next request with the same phrases; each weighs a vocabulary and its phrases."""
 
-_STRENGTH = 1.0
-"""Of each token of a phrase, in nats; deeper ones get more. NeMo's own default."""
-
 _NO_TREE = -1
 """NeMo's mark of a row that leans nowhere."""
 
@@ -35,9 +32,10 @@ _NO_TREE = -1
 class PhraseTrees:
     """One tree for each set of phrases, the last used ones, in a decoder's own multi-model."""
 
-    def __init__(self, multi_model: Any, tokenizer: Any) -> None:
+    def __init__(self, multi_model: Any, tokenizer: Any, strength: float) -> None:
         self._multi_model = multi_model
         self._tokenizer = tokenizer
+        self._strength = strength
         self._ids: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
     def ids(self, rows: Sequence[tuple[str, ...]]) -> list[int]:
@@ -65,7 +63,7 @@ class PhraseTrees:
             return _NO_TREE
         config = BoostingTreeModelConfig(key_phrases_list=spelt, use_triton=False)
         tree = GPUBoostingTreeModel.from_config(config, tokenizer=self._tokenizer)
-        return int(self._multi_model.add_model(tree, alpha=_STRENGTH))
+        return int(self._multi_model.add_model(tree, alpha=self._strength))
 
     def _forms(self, phrase: str) -> Iterable[str]:
         """As it is given, and as it begins a sentence; in lower case where the vocabulary has no
@@ -92,7 +90,7 @@ class BiasedTransducer:
     """A transducer's second decoder, for batches in which some rows have phrases. It shares the
     weights of the model's own, which stays as fast as it is."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, strength: float) -> None:
         decoding = model.cfg.decoding.copy()
         with open_dict(decoding):
             decoding.greedy.enable_per_stream_biasing = True
@@ -103,8 +101,9 @@ class BiasedTransducer:
                 joint=model.joint,
                 tokenizer=model.tokenizer,
             )
-        computer = self._decoding.decoding.decoding_computer
-        self._trees = PhraseTrees(computer.biasing_multi_model, model.tokenizer)
+            multi_model = self._decoding.decoding.decoding_computer.biasing_multi_model
+            multi_model.to(next(model.parameters()).device)
+        self._trees = PhraseTrees(multi_model, model.tokenizer, strength)
 
     def decode(
         self, encoded: torch.Tensor, num_frames: torch.Tensor, rows: Sequence[tuple[str, ...]]
@@ -129,11 +128,13 @@ def _row(number: int) -> _Row:
 class BiasedBestPath:
     """CTC's best path, leaning towards the phrases of each row."""
 
-    def __init__(self, tokenizer: Any, num_pieces: int, device: torch.device) -> None:
+    def __init__(
+        self, tokenizer: Any, num_pieces: int, device: torch.device, strength: float
+    ) -> None:
         self._blank = num_pieces
         with torch.inference_mode(mode=False):
             self._multi_model = GPUBiasingMultiModel(vocab_size=num_pieces).to(device)
-        self._trees = PhraseTrees(self._multi_model, tokenizer)
+        self._trees = PhraseTrees(self._multi_model, tokenizer, strength)
 
     def decode(self, log_probs: torch.Tensor, rows: Sequence[tuple[str, ...]]) -> torch.Tensor:
         """The piece of each frame, `(num_rows, num_frames)`, of `log_probs` with its vocabulary.

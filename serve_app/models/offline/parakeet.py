@@ -48,6 +48,7 @@ class ParakeetRecognizer(NemoRecognizer):
             )
         self._vocabulary = vocabulary_of(model)
         self._only_language = config.languages[0] if len(config.languages) == 1 else None
+        self._strength = config.hotword_strength
         self._biased: BiasedTransducer | None = None
         self._biased_path: BiasedBestPath | None = None
 
@@ -88,7 +89,7 @@ class ParakeetRecognizer(NemoRecognizer):
     ) -> Iterator[list[TimedPiece]]:
         encoded, num_frames = self._model(input_signal=signal, input_signal_length=num_samples)
         if any(hotwords):
-            self._biased = self._biased or BiasedTransducer(self._model)
+            self._biased = self._biased or BiasedTransducer(self._model, self._strength)
             found = self._biased.decode(encoded, num_frames, hotwords)
         else:
             found = self._model.decoding.rnnt_decoder_predictions_tensor(
@@ -127,7 +128,7 @@ class ParakeetRecognizer(NemoRecognizer):
         leaning = [index for index, phrases in enumerate(hotwords) if phrases]
         if leaning:
             self._biased_path = self._biased_path or BiasedBestPath(
-                self._model.tokenizer, len(self._vocabulary), self._device
+                self._model.tokenizer, len(self._vocabulary), self._device, self._strength
             )
             ids[leaning] = self._biased_path.decode(
                 log_probs[leaning], [hotwords[index] for index in leaning]
