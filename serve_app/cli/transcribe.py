@@ -35,6 +35,7 @@ _EXAMPLES = """\
   chorus transcribe talk.mp3 --format srt > talk.srt
   chorus transcribe *.flac --format vtt --output subtitles/ --concurrency 16
   chorus transcribe call.wav --model parakeet --language en --timings
+  chorus transcribe call.wav --hotword "Ada Lovelace" --hotword Chorus --numbers
   chorus transcribe rede.wav --task translate --target-language en
   chorus transcribe *.wav --format json | jq -r '.file + ": " + .text'
 """
@@ -106,6 +107,7 @@ def _add_translate(commands: Commands) -> None:
 def _add_rest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording")
     add_recording_options(parser, default_concurrency=4)
+    _add_words(parser)
     parser.add_argument(
         "--format",
         choices=list(_SUFFIXES),
@@ -128,6 +130,27 @@ def _add_rest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_connection(parser)
     parser.set_defaults(run=_run)
+
+
+def _add_words(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--hotword",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help="a word or phrase that is likely to be said, such as a name; may be repeated; of "
+        "Parakeet models",
+    )
+    parser.add_argument(
+        "--numbers",
+        action="store_true",
+        help="numbers in digits: 21 for twenty-one, where the server knows the language's numbers",
+    )
+    parser.add_argument(
+        "--profanity-filter",
+        action="store_true",
+        help="mask the words of the server's own list but for their first letter",
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -166,6 +189,9 @@ def _transcribe(client: Client, path: Path, args: argparse.Namespace) -> _Outcom
             task=args.task,
             target_language=args.target_language,
             pnc=args.pnc,
+            hotwords=args.hotword,
+            itn=args.numbers,
+            profanity_filter=args.profanity_filter,
             # The text alone would not tell how long the recording is.
             response_format="json" if args.format == "text" else args.format,
         )

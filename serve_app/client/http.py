@@ -93,12 +93,17 @@ class Client:
         task: Task | None = None,
         target_language: str | None = None,
         pnc: bool | None = None,
+        hotwords: Sequence[str] = (),
+        itn: bool = False,
+        profanity_filter: bool = False,
         response_format: Format = "json",
         timestamp_granularities: Sequence[Literal["segment", "word"]] = (),
     ) -> Transcription:
         """The transcript of one recording, or its translation; by default in English.
 
-        `pnc` asks for punctuation and capitals, or for none, of a model that has the choice.
+        `pnc` asks for punctuation and capitals, or for none, of a model that has the choice;
+        `hotwords` are words and phrases that are likely to be said; `itn` asks for numbers in
+        digits; `profanity_filter` for the words of the server's list to be masked.
 
         Raises:
             ClientError: see `serve_app.client.errors`.
@@ -110,6 +115,9 @@ class Client:
             "task": task,
             "target_language": target_language,
             "pnc": pnc,
+            "hotwords": list(hotwords),
+            "itn": itn or None,
+            "profanity_filter": profanity_filter or None,
             "response_format": response_format,
             "timestamp_granularities[]": list(timestamp_granularities),
         }

@@ -52,8 +52,8 @@ _OF_A_CHECKPOINT = (
 _OF_A_CHOICE = ("beam_size", "fallback_language", "min_language_probability")
 _MEANINGLESS: Mapping[str, tuple[str, ...]] = {
     "parakeet": (*_OF_A_CHOICE, "simulated"),
-    "canary": ("cuda_graphs", "simulated"),
-    "simulated": (*_OF_A_CHECKPOINT, *_OF_A_CHOICE),
+    "canary": ("cuda_graphs", "hotword_strength", "simulated"),
+    "simulated": (*_OF_A_CHECKPOINT, *_OF_A_CHOICE, "hotword_strength"),
 }
 """What a kind of model has no use for: setting it is an error, not ignored."""
 _STREAMED: Mapping[str, tuple[str, ...]] = {
@@ -99,6 +99,9 @@ class ModelConfig(Settings):
     """What the model must give the language that it hears, or the fall-back is taken."""
     beam_size: PositiveInt = 1
     """Of `canary`'s decoder; 1 is greedy."""
+    hotword_strength: PositiveFloat = Field(default=1.0, le=10.0)
+    """Of what `hotwords` add to the score of each token, in nats, more for later ones of a phrase.
+    A higher one finds more of them, also where others are said."""
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """`auto` takes a GPU where the replica was given one."""
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
@@ -182,6 +185,11 @@ class ModelConfig(Settings):
     def chooses_pnc(self) -> bool:
         """Whether clients may ask for text with or without punctuation and capitals."""
         return self.kind == "canary" or (self.kind == "simulated" and bool(self.pivot_language))
+
+    @property
+    def takes_hotwords(self) -> bool:
+        """Whether it can lean towards words that a client says are likely."""
+        return self.kind == "parakeet" and self.streaming is None
 
     @property
     def finds_language(self) -> bool:

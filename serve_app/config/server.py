@@ -76,6 +76,9 @@ class PreprocessorConfig(Settings):
     """Audio of one model that a replica may have decoded and not yet recognised, over all
     recordings, and never more than `max_queued_audio_s` for each replica of the model that
     answers; an hour is 115 MB."""
+    profanity_file: Annotated[str, Field(min_length=1)] | None = None
+    """The words and phrases that `profanity_filter` masks: UTF-8, one a line, `#` begins a comment.
+    Relative: from the project's root. Every node with a preprocessor needs it."""
 
 
 class AuthConfig(Settings):

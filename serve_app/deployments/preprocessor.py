@@ -5,6 +5,7 @@ import io
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import replace
 from functools import partial
 
 from serve_app.allocator import return_large_blocks
@@ -27,6 +28,7 @@ from serve_app.pipelines.length import expected_audio_s
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.progress import Told
 from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
+from serve_app.pipelines.wording import Wordsmith
 from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
 from serve_app.transcript.types import Segment, Transcript
 
@@ -64,6 +66,7 @@ class Preprocessor:
         }
         self._places_for_long = asyncio.Semaphore(max(1, config.num_decoders - 1))
         self._places_for_jobs = asyncio.Semaphore(max(1, config.num_decoders - 2))
+        self._wordsmith = Wordsmith.of(config.profanity_file)
         self._metrics = PreprocessorMetrics()
         self._decoders = DecoderPool(
             num_decoders=config.num_decoders,
@@ -158,9 +161,14 @@ class Preprocessor:
                 share,
                 lambda at_s: [each.settled(at_s) for each in watching],
             )
+            worded: list[Segment] = []
             async with aclosing(recognized) as parts:
                 async for part in parts:
-                    yield part
+                    if isinstance(part, Transcript):
+                        yield replace(part, segments=tuple(worded))
+                        return
+                    worded.append(self._wordsmith.worded(part, request.wording))
+                    yield worded[-1]
 
     def _plan(
         self, model: ModelConfig, request: TranscriptionRequest

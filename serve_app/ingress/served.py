@@ -46,6 +46,7 @@ class ServedModels:
         """For live streams; None where none are taken."""
         self.first = self.default or config.models[0]
         """What is told of a server that has one model to be told of."""
+        self.masks_profanity = config.preprocessor.profanity_file is not None
         self.translating = tuple(model for model in self.offline if "translate" in model.tasks)
         self.default_translation = self._default_translation(config.default_translation_model)
 

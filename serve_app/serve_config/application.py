@@ -9,6 +9,7 @@ from ray.runtime_env import RuntimeEnv
 from serve_app.config import BatchConfig, ServerConfig
 from serve_app.environment import with_environment
 from serve_app.errors import ConfigError
+from serve_app.pipelines.wording import Wordsmith
 from serve_app.serve_config.auth import LEDGER, check_auth, check_ledger
 from serve_app.serve_config.environment import environment_errors
 from serve_app.serve_config.models import OWN_DEPLOYMENTS, check_models
@@ -44,11 +45,19 @@ def check_application(application: Mapping[str, Any], *, http_port: int) -> Iter
     config = with_environment(config, os.environ)
     yield from _check_deployments(application, config)
     yield from check_auth(config.auth, f"{_PLACE}.args.auth")
+    yield from _check_profanity(config.preprocessor.profanity_file)
     yield from _check_message_limit(application, config)
     if config.metrics_port == http_port:
         variable = "CHORUS_METRICS_PORT"
         place = variable if os.environ.get(variable) else f"{_PLACE}.args.metrics_port"
         yield ConfigError(place, f"{http_port} is http_options.port too")
+
+
+def _check_profanity(profanity_file: str | None) -> Iterator[ConfigError]:
+    try:
+        Wordsmith.of(profanity_file)
+    except ConfigError as error:
+        yield ConfigError(f"{_PLACE}.args.{error.place}", error.reason)
 
 
 def _check_route_prefix(prefix: Any) -> Iterator[ConfigError]:

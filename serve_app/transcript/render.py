@@ -7,8 +7,10 @@ speech: impossible" would be misled by a field that was only filled in.
 import math
 import zlib
 from collections.abc import Collection, Iterable, Mapping
+from itertools import groupby
 from typing import TypeAlias
 
+from serve_app.transcript.cues import label
 from serve_app.transcript.languages import name_of
 from serve_app.transcript.types import Segment, Token, Transcript, Word
 
@@ -21,8 +23,12 @@ _IMPOSSIBLE_LOGPROB = -9999.0
 
 
 def text(transcript: Transcript) -> str:
-    """The text and a line's end, as OpenAI's `text` format has it."""
-    return transcript.text + "\n"
+    """The text and a line's end, as OpenAI's `text` format has it; where voices were told apart, a
+    line for each time that another one speaks."""
+    said = [segment for segment in transcript.segments if segment.text]
+    turns = groupby(said, key=lambda segment: segment.voice)
+    lines = [label(voice) + " ".join(each.text for each in turn) for voice, turn in turns]
+    return "\n".join(lines) + "\n"
 
 
 def openai_json(transcript: Transcript, *, logprobs: bool = False) -> dict[str, Json]:
@@ -84,9 +90,10 @@ def openai_segment(index: int, segment: Segment) -> dict[str, Json]:
     10 ms; `temperature` is 0, because nothing is sampled; `compression_ratio` is computed as
     Whisper does; `avg_logprob` is the mean over the tokens, null where the decoder gives none;
     `no_speech_prob` is null, because these models do not estimate it; `tokens` is empty, because
-    their identifiers mean nothing outside of their vocabularies.
+    their identifiers mean nothing outside of their vocabularies. Ours: `channel` and `speaker`,
+    where they were told apart.
     """
-    return {
+    body: dict[str, Json] = {
         "id": index,
         "seek": round(segment.start_s * 100),
         "start": _seconds(segment.start_s),
@@ -98,6 +105,11 @@ def openai_segment(index: int, segment: Segment) -> dict[str, Json]:
         "compression_ratio": compression_ratio(segment.text),
         "no_speech_prob": None,
     }
+    if segment.channel is not None:
+        body["channel"] = segment.channel
+    if segment.speaker is not None:
+        body["speaker"] = segment.speaker
+    return body
 
 
 def plain_json(transcript: Transcript, *, segments: bool = True) -> dict[str, Json]:

@@ -56,6 +56,13 @@ class Segment:
     speaker: str | None = None
     """Where speakers were told apart: `A`, `B`, … in the order of their first words."""
 
+    @property
+    def voice(self) -> str | None:
+        """Who speaks, to show: `Speaker A`, `Channel 0`; None where nobody was told apart."""
+        if self.speaker is not None:
+            return f"Speaker {self.speaker}"
+        return None if self.channel is None else f"Channel {self.channel}"
+
 
 @dataclass(frozen=True, slots=True)
 class StageTimes:

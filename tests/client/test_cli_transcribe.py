@@ -10,6 +10,7 @@ import pytest
 
 from serve_app.cli import main
 from serve_app.errors import AtCapacityError, UndecodableAudioError
+from serve_app.pipelines.transcription import Wording
 
 pytestmark = pytest.mark.usefixtures("site")
 
@@ -65,6 +66,16 @@ def test_model_and_language_reach_the_server(site, recording):
     main(["transcribe", str(recording("a.wav", "x")), "--model", "tiny", "--language", "German"])
     request = site.backend.calls[0].request
     assert (request.model, request.options.language) == ("parakeet-tiny", "de")
+
+
+def test_hot_words_and_wording_reach_the_server(site, recording, capsys):
+    file = str(recording("a.wav", "x"))
+    main(["transcribe", file, "--hotword", "Ada Lovelace", "--hotword", "Bob", "--numbers"])
+    request = site.backend.calls[0].request
+    assert request.options.hotwords == ("Ada Lovelace", "Bob")
+    assert request.wording == Wording(numbers=True)
+    assert main(["transcribe", file, "--profanity-filter"]) == 1
+    assert "preprocessor.profanity_file" in capsys.readouterr().err
 
 
 def test_a_translation_is_asked_for_by_either_command(site, recording, capsys):

@@ -16,6 +16,7 @@ from serve_app.client import (
     UnreachableError,
 )
 from serve_app.errors import AtCapacityError, ModelUnavailableError, UndecodableAudioError
+from serve_app.pipelines.transcription import Wording
 
 
 def answer(status: str, body: str, *headers: str) -> bytes:
@@ -60,6 +61,15 @@ def test_a_path_is_sent_with_its_name_and_options_arrive(client, site, recording
     assert call.upload == b"hallo"
     assert call.request.model == "parakeet-tiny"
     assert call.request.options.language == "de"
+
+
+def test_hot_words_and_wording_arrive(client, site):
+    client.transcribe(b"x", hotwords=["Ada Lovelace", "Chorus"], itn=True)
+    request = site.backend.calls[0].request
+    assert request.options.hotwords == ("Ada Lovelace", "Chorus")
+    assert request.wording == Wording(numbers=True)
+    with pytest.raises(ServerError, match="profanity_file"):
+        client.transcribe(b"x", profanity_filter=True)
 
 
 @pytest.mark.parametrize(

@@ -84,11 +84,11 @@ async def test_text_srt_and_vtt_are_what_they_say(open_server, backend) -> None:
     site = await open_server(backend)
     assert await site.transcribe(response_format="text") == "Zero one. Two.\n"
     assert await site.transcribe(response_format="srt") == (
-        "1\n00:00:00,080 --> 00:00:00,800\nZero one.\n\n2\n00:00:02,000 --> 00:00:02,400\nTwo.\n\n"
+        "1\n00:00:00,080 --> 00:00:00,913\nZero one.\n\n2\n00:00:02,000 --> 00:00:02,833\nTwo.\n\n"
     )
     assert await site.transcribe(response_format="vtt") == (
-        "WEBVTT\n\n00:00:00.080 --> 00:00:00.800\nZero one.\n\n"
-        "00:00:02.000 --> 00:00:02.400\nTwo.\n\n"
+        "WEBVTT\n\n00:00:00.080 --> 00:00:00.913\nZero one.\n\n"
+        "00:00:02.000 --> 00:00:02.833\nTwo.\n\n"
     )
     media_types = {
         name: (await site.post(response_format=name)).headers["content-type"]

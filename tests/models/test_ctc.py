@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from serve_app.config import ModelConfig
 from serve_app.models.loader import PROJECT_ROOT, load_recognizer
 from serve_app.models.protocols import RecognitionRequest, Recognizer
+from tests.models.test_hotwords import long_words, noisy_sentences, num_missed, with_hotwords
 from tests.models.test_parakeet import CHECKPOINT, random_requests, recognize, times
 
 
@@ -81,3 +82,17 @@ def test_words_are_timed_and_sure_within_reason(served: Recognizer) -> None:
         assert " ".join(word.text for word in row.words) == row.text
         assert all(0 <= word.start_s <= word.end_s <= each.chunk.duration_s for word in row.words)
         assert all(word.confidence is not None and 0 < word.confidence <= 1 for word in row.words)
+
+
+def test_hot_words_are_heard_and_leave_the_other_rows_alone(served: Recognizer) -> None:
+    said = noisy_sentences(48, seed=24)
+    texts = [text for text, _ in said]
+    requests = [row for _, row in said]
+    plain = recognize(served, requests)
+    leaning = [with_hotwords(row, *long_words(text)) for text, row in said]
+    assert num_missed(recognize(served, leaning), texts) < 0.8 * num_missed(plain, texts)
+    mixed = [
+        lean if index % 2 else row
+        for index, (row, lean) in enumerate(zip(requests, leaning, strict=True))
+    ]
+    assert recognize(served, mixed)[::2] == plain[::2]

@@ -38,6 +38,11 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ),
     (f"{APPLICATION}.args.limits", {"max_audio_s": -1}, f"{APPLICATION}.args.limits.max_audio_s"),
     (f"{APPLICATION}.args.limits", {"max_upload_bytes": 2**27}, GRPC_LIMIT),
+    (
+        f"{APPLICATION}.args.preprocessor",
+        {"profanity_file": "nowhere.txt"},
+        f"{APPLICATION}.args.preprocessor.profanity_file",
+    ),
     (f"{APPLICATION}.runtime_env.env_vars", {}, GRPC_LIMIT),
     (f"{APPLICATION}.runtime_env.env_vars", {GRPC_LIMIT: "much"}, GRPC_LIMIT),
     (f"{APPLICATION}.deployments.0.name", "Ingres", f"{APPLICATION}.deployments.0.name"),

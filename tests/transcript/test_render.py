@@ -98,3 +98,22 @@ def test_plain_json_may_leave_the_segments_out() -> None:
         "spoken_language": None,
     }
     assert render.plain_json(TRANSCRIPT, segments=False)["segments"] == []
+
+
+def test_text_has_a_line_for_each_turn_of_a_voice() -> None:
+    segments = (
+        Segment("Hello.", 0.0, 1.0, speaker="A"),
+        Segment("", 1.0, 1.1, speaker="B"),
+        Segment("Who is there?", 1.1, 2.0, speaker="A"),
+        Segment("Me.", 2.0, 3.0, channel=1),
+    )
+    assert render.text(Transcript(segments, 3.0, "tiny")) == (
+        "[Speaker A] Hello. Who is there?\n[Channel 1] Me.\n"
+    )
+
+
+def test_verbose_segments_tell_voices_where_they_were_told_apart() -> None:
+    both = render.openai_segment(0, Segment("Hi.", 0.0, 1.0, channel=0, speaker="A"))
+    neither = render.openai_segment(0, Segment("Hi.", 0.0, 1.0))
+    assert (both["channel"], both["speaker"]) == (0, "A")
+    assert set(both) - set(neither) == {"channel", "speaker"}

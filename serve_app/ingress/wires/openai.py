@@ -1,5 +1,6 @@
 """OpenAI's audio API: transcriptions, translations and `/v1/models`, as its SDK speaks them."""
 
+import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -67,7 +68,7 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         if wanted.stream:
             return _stream(backend, form, wanted)
         transcript = await transcribe(http, backend, form.upload, wanted.request)
-        return _answer(transcript, wanted)
+        return await _answer(transcript, wanted)
 
     _add_models(routes, served, backend)
     return routes
@@ -110,16 +111,19 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _answer(transcript: Transcript, wanted: Wanted) -> Response:
+async def _answer(transcript: Transcript, wanted: Wanted) -> Response:
     _check_honoured(transcript, wanted)
     headers = headers_of(wanted.model, transcript.stage_times)
     match wanted.format:
         case "text":
             return PlainTextResponse(render.text(transcript), headers=headers)
         case "srt":
-            return PlainTextResponse(subtitles.srt(transcript), headers=headers)
+            # cutting hours of words into cues takes a second or two
+            cues = await asyncio.to_thread(subtitles.srt, transcript)
+            return PlainTextResponse(cues, headers=headers)
         case "vtt":
-            return Response(subtitles.vtt(transcript), headers=headers, media_type="text/vtt")
+            cues = await asyncio.to_thread(subtitles.vtt, transcript)
+            return Response(cues, headers=headers, media_type="text/vtt")
         case "verbose_json":
             body = render.openai_verbose_json(
                 transcript, task=wanted.task, granularities=wanted.granularities

@@ -48,8 +48,6 @@ FIELDS: Mapping[str, Schema] = {
     "temperature": {"type": "number", "enum": [0], "description": "Nothing is sampled: only 0."},
     "chunking_strategy": {"type": "string", "enum": ["auto"]},
     "prompt": {**_TEXT, "maxLength": 0, "description": "No served model takes one."},
-    "hotwords": {**_TEXT, "description": "No served model takes any."},
-    "keywords[]": {**_TEXTS, "maxItems": 0, "description": "No served model takes any."},
     "known_speaker_names[]": {**_TEXTS, "maxItems": 0, "description": _NO_SPEAKERS},
     "known_speaker_references[]": {**_TEXTS, "maxItems": 0, "description": _NO_SPEAKERS},
 }
@@ -96,7 +94,11 @@ def wanted_of(form: Form, served: ServedModels, limits: LimitsConfig, endpoint: 
         model=asked.model,
         task=asked.task,
         request=TranscriptionRequest(
-            asked.model.name, options, channel_of(form), limits.request_timeout_s
+            asked.model.name,
+            options,
+            channel_of(form),
+            limits.request_timeout_s,
+            wording=asked.wording,
         ),
         format=response_format,
         granularities=granularities,
@@ -153,8 +155,6 @@ def _refuse_what_no_model_does(form: Form) -> None:
 
 _REFUSED: Mapping[str, str] = {
     "prompt": "no served model takes a prompt",
-    "hotwords": "no served model takes hot words",
-    "keywords": "no served model takes keywords",
     "known_speaker_names": _NO_SPEAKERS,
     "known_speaker_references": _NO_SPEAKERS,
 }

@@ -40,6 +40,10 @@ def request_of(form: Form, served: ServedModels, timeout_s: float) -> Wanted:
     asked = tasks.asked_of(form, served)
     timestamps = form.flag("include_timestamps", default=True)
     request = TranscriptionRequest(
-        asked.model.name, asked.options(word_times=timestamps), channel_of(form), timeout_s
+        asked.model.name,
+        asked.options(word_times=timestamps),
+        channel_of(form),
+        timeout_s,
+        wording=asked.wording,
     )
     return Wanted(asked.model, request, timestamps)

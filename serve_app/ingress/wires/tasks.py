@@ -1,7 +1,7 @@
 """The fields that say what becomes of speech, in; the model and the options that do it, out.
 
-Recognition or translation, between which languages, with or without punctuation: the same fields
-on every REST wire.
+Recognition or translation, between which languages, with or without punctuation, with which hot
+words, written how: the same fields on every REST wire.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,10 @@ from serve_app.config import ModelConfig, Task
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import Form
 from serve_app.ingress.served import ServedModels, language_of, target_of
+from serve_app.ingress.wires import words
 from serve_app.ingress.wires.answers import Schema
 from serve_app.models.protocols import RecognitionOptions
+from serve_app.pipelines.transcription import Wording
 from serve_app.transcript.languages import code_of
 
 TASKS: Mapping[str, Task] = {
@@ -48,6 +50,7 @@ FIELDS: Mapping[str, Schema] = {
         "type": "boolean",
         "description": "Text with punctuation and capitals, or without, by models that choose.",
     },
+    **words.FIELDS,
 }
 
 
@@ -60,6 +63,8 @@ class Asked:
     language: str | None
     target_language: str | None
     pnc: bool
+    hotwords: tuple[str, ...]
+    wording: Wording
 
     def options(self, *, word_times: bool, logprobs: bool = False) -> RecognitionOptions:
         """The options of each chunk. A translation has no words to time: they were never said."""
@@ -69,6 +74,7 @@ class Asked:
             pnc=self.pnc,
             word_times=word_times and self.task == "transcribe",
             logprobs=logprobs,
+            hotwords=self.hotwords,
         )
 
 
@@ -85,7 +91,19 @@ def asked_of(form: Form, served: ServedModels, *, endpoint: Task = "transcribe")
         target_language = None
     else:
         target_language = target_of(model, language, target or _TARGET_LANGUAGE)
-    return Asked(model, task, language, target_language, _pnc(form, model))
+    return Asked(
+        model,
+        task,
+        language,
+        target_language,
+        _pnc(form, model),
+        words.hotwords_of(form, model),
+        words.wording_of(
+            form,
+            languages=[target_language or language] if language else model.languages,
+            masks_profanity=served.masks_profanity,
+        ),
+    )
 
 
 def _language(form: Form) -> str | None:

@@ -19,11 +19,12 @@ from omegaconf import open_dict
 
 from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
+from serve_app.models.offline.certainty import spell, tokens_of, with_confidences
 from serve_app.models.offline.recognizer import NemoRecognizer
 from serve_app.models.offline.repetition import without_loops
 from serve_app.models.prompts import Prompts
 from serve_app.models.protocols import RecognitionRequest
-from serve_app.transcript.types import Hypothesis, Word
+from serve_app.transcript.types import Hypothesis, Token, Word
 
 logger = logging.getLogger(__name__)
 
@@ -72,12 +73,18 @@ class CanaryRecognizer(NemoRecognizer):
             self._prompts.target_of(language, request.options.target_language)
             for request, language in zip(requests, languages, strict=True)
         ]
-        texts = self._decode(requests, languages, targets, states, mask)
+        texts, tokens = self._decode(requests, languages, targets, states, mask)
         words = self._words(requests, texts, languages, targets, signal, num_samples)
         return [
-            Hypothesis(text, words=row_words, language=target, spoken_language=language)
-            for text, row_words, target, language in zip(
-                texts, words, targets, languages, strict=True
+            Hypothesis(
+                text,
+                words=with_confidences(row_words, pieces) if row_words and pieces else row_words,
+                tokens=pieces if request.options.logprobs else None,
+                language=target,
+                spoken_language=language,
+            )
+            for request, text, row_words, pieces, target, language in zip(
+                requests, texts, words, tokens, targets, languages, strict=True
             )
         ]
 
@@ -88,7 +95,8 @@ class CanaryRecognizer(NemoRecognizer):
         targets: Sequence[str],
         states: torch.Tensor,
         mask: torch.Tensor,
-    ) -> list[str]:
+    ) -> tuple[list[str], Sequence[tuple[Token, ...] | None]]:
+        """The texts, and their tokens where somebody wants them and they spell the text."""
         prompts = [
             self._prompts.ids(language, target, pnc=request.options.pnc)
             for request, language, target in zip(requests, languages, targets, strict=True)
@@ -105,9 +113,18 @@ class CanaryRecognizer(NemoRecognizer):
                 for i, n in enumerate(num_frames)
             ]
         self._model.eval()  # NeMo 3.0 leaves the decoder in training mode, with dropout on
-        return [
-            without_loops(self._text(row.y_sequence.tolist(), length, len(prompts[0])))
+        said = [
+            self._own(row.y_sequence.tolist(), length, len(prompts[0]))
             for row, length in zip(found, num_frames, strict=True)
+        ]
+        texts = [
+            without_loops(str(self._model.decoding.decode_ids_to_str(ids)).strip()) for ids in said
+        ]
+        if not any(row.options.word_times or row.options.logprobs for row in requests):
+            return texts, [None] * len(texts)
+        tokens = tokens_of(self._model, states, mask, prompt_ids, said)
+        return texts, [
+            row if spell(row, text) else None for row, text in zip(tokens, texts, strict=True)
         ]
 
     def _search(
@@ -118,7 +135,7 @@ class CanaryRecognizer(NemoRecognizer):
         )
         return found
 
-    def _text(self, ids: list[int], num_frames: int, prompt_length: int) -> str:
+    def _own(self, ids: list[int], num_frames: int, prompt_length: int) -> list[int]:
         """A row that runs away is stopped by the length of its batch; here it is by its own.
 
         Source: `SequenceGenerator._prepare_for_search` in `transformer_generators.py`.
@@ -127,8 +144,7 @@ class CanaryRecognizer(NemoRecognizer):
         longest = int(search.max_seq_length)
         if search.max_delta_len >= 0:
             longest = min(longest, num_frames + search.max_delta_len)
-        said = ids[: max(0, longest - prompt_length)]
-        return str(self._model.decoding.decode_ids_to_str(said)).strip()
+        return ids[: max(0, longest - prompt_length)]
 
     def _languages_of(
         self, requests: Sequence[RecognitionRequest], states: torch.Tensor, mask: torch.Tensor

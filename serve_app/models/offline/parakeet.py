@@ -19,6 +19,7 @@ from serve_app.models.decoding import (
     pieces_of,
     vocabulary_of,
 )
+from serve_app.models.offline.hotwords import BiasedBestPath, BiasedTransducer
 from serve_app.models.offline.recognizer import NemoRecognizer
 from serve_app.models.offline.words import TimedPiece, words_of
 from serve_app.models.protocols import RecognitionRequest
@@ -47,6 +48,9 @@ class ParakeetRecognizer(NemoRecognizer):
             )
         self._vocabulary = vocabulary_of(model)
         self._only_language = config.languages[0] if len(config.languages) == 1 else None
+        self._strength = config.hotword_strength
+        self._biased: BiasedTransducer | None = None
+        self._biased_path: BiasedBestPath | None = None
 
     def _hypotheses(
         self,
@@ -55,9 +59,10 @@ class ParakeetRecognizer(NemoRecognizer):
         num_samples: torch.Tensor,
     ) -> list[Hypothesis]:
         decode = self._decode_ctc if self._is_ctc else self._decode_transducer
+        hotwords = [request.options.hotwords for request in requests]
         return [
             self._hypothesis(request, pieces)
-            for request, pieces in zip(requests, decode(signal, num_samples), strict=True)
+            for request, pieces in zip(requests, decode(signal, num_samples, hotwords), strict=True)
         ]
 
     def _hypothesis(self, request: RecognitionRequest, pieces: list[TimedPiece]) -> Hypothesis:
@@ -77,22 +82,34 @@ class ParakeetRecognizer(NemoRecognizer):
         )
 
     def _decode_transducer(
-        self, signal: torch.Tensor, num_samples: torch.Tensor
+        self,
+        signal: torch.Tensor,
+        num_samples: torch.Tensor,
+        hotwords: Sequence[tuple[str, ...]],
     ) -> Iterator[list[TimedPiece]]:
         encoded, num_frames = self._model(input_signal=signal, input_signal_length=num_samples)
-        found = self._model.decoding.rnnt_decoder_predictions_tensor(
-            encoder_output=encoded, encoded_lengths=num_frames, return_hypotheses=True
-        )
+        if any(hotwords):
+            self._biased = self._biased or BiasedTransducer(self._model, self._strength)
+            found = self._biased.decode(encoded, num_frames, hotwords)
+        else:
+            found = self._model.decoding.rnnt_decoder_predictions_tensor(
+                encoder_output=encoded, encoded_lengths=num_frames, return_hypotheses=True
+            )
         for row in found:
             yield list(pieces_of(row, self._vocabulary))
 
     def _decode_ctc(
-        self, signal: torch.Tensor, num_samples: torch.Tensor
+        self,
+        signal: torch.Tensor,
+        num_samples: torch.Tensor,
+        hotwords: Sequence[tuple[str, ...]],
     ) -> Iterator[list[TimedPiece]]:
         log_probs, num_frames, _ = self._model(input_signal=signal, input_signal_length=num_samples)
-        best, ids = log_probs.float().max(dim=-1)
+        log_probs = log_probs.float()
+        ids = self._best_path(log_probs, hotwords)
+        best = log_probs.gather(-1, ids[..., None])[..., 0].exp()
         for row_ids, row_best, length in zip(
-            ids.tolist(), best.exp().tolist(), num_frames.tolist(), strict=True
+            ids.tolist(), best.tolist(), num_frames.tolist(), strict=True
         ):
             pieces: list[TimedPiece] = []
             extend_by_best_path(
@@ -103,3 +120,17 @@ class ParakeetRecognizer(NemoRecognizer):
                 before=len(self._vocabulary),
             )
             yield pieces
+
+    def _best_path(
+        self, log_probs: torch.Tensor, hotwords: Sequence[tuple[str, ...]]
+    ) -> torch.Tensor:
+        ids = log_probs.argmax(dim=-1)
+        leaning = [index for index, phrases in enumerate(hotwords) if phrases]
+        if leaning:
+            self._biased_path = self._biased_path or BiasedBestPath(
+                self._model.tokenizer, len(self._vocabulary), self._device, self._strength
+            )
+            ids[leaning] = self._biased_path.decode(
+                log_probs[leaning], [hotwords[index] for index in leaning]
+            )
+        return ids

@@ -31,7 +31,7 @@ def words_of(
     """
     groups: list[list[TimedPiece]] = []
     for piece in pieces:
-        if not groups or (piece.piece.startswith(WORD_START) and _is_spoken(piece.piece)):
+        if not groups or (piece.piece.startswith(WORD_START) and is_spoken(piece.piece)):
             groups.append([piece])
         else:
             groups[-1].append(piece)
@@ -43,12 +43,13 @@ def _word_of(group: list[TimedPiece], frame_s: float, duration_s: float) -> Word
     text = "".join(piece.piece for piece in group).replace(WORD_START, "")
     if not text:
         return None
-    spoken = [piece for piece in group if _is_spoken(piece.piece)] or group
+    spoken = [piece for piece in group if is_spoken(piece.piece)] or group
     start_s = min(round(spoken[0].start_frame * frame_s, 3), duration_s)
     end_s = min(max(round(spoken[-1].end_frame * frame_s, 3), start_s), duration_s)
     confidence = min(piece.probability for piece in spoken)
     return Word(text, start_s, end_s, round(min(max(confidence, 0.0), 1.0), 4))
 
 
-def _is_spoken(piece: str) -> bool:
+def is_spoken(piece: str) -> bool:
+    """Whether there is more in it than marks."""
     return bool(set(piece) - _PUNCTUATION - {WORD_START})
