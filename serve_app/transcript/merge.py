@@ -39,7 +39,7 @@ def segments_of(
         return (_segment(hypothesis, text, chunk_start_s, end_s, None, hypothesis.tokens),)
     stretches = list(_split(words, max_pause_s))
     texts = [" ".join(word.text for word in stretch) for stretch in stretches]
-    tokens = _share_out(hypothesis.tokens, texts)
+    tokens = share_out(hypothesis.tokens, texts)
     return tuple(
         _segment(hypothesis, text, stretch[0].start_s, stretch[-1].end_s, stretch, share)
         for text, stretch, share in zip(texts, stretches, tokens, strict=True)
@@ -106,7 +106,7 @@ def _ends_sentence(word: str, following: str) -> bool:
     return bare[-1] != "." or not (is_initial or following[:1].islower())
 
 
-def _share_out(
+def share_out(
     tokens: Sequence[Token] | None, texts: Sequence[str]
 ) -> list[tuple[Token, ...] | None]:
     """Give each token to the text that holds its first visible character.
