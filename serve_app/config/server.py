@@ -126,12 +126,24 @@ class ServerConfig(Settings):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"the name {name!r} is given to two models, or twice to one")
+        return models
+
+    @field_validator("models")
+    @classmethod
+    def _diarizers_have_company(cls, models: tuple[ModelConfig, ...]) -> tuple[ModelConfig, ...]:
+        offline = [model for model in models if _is_offline(model)]
         for model in models:
-            if model.is_diarizer and not any(_is_offline(other) for other in models):
+            if model.is_diarizer and not offline:
                 raise ValueError(
                     f"{model.name} tells the speakers of recordings apart, and no model here "
                     "transcribes recordings"
                 )
+            if model.is_diarizer and model.kind == "simulated":
+                real = [other.name for other in offline if other.kind != "simulated"]
+                if real:
+                    raise ValueError(
+                        f"{model.name} makes its speakers up; {real[0]} would not say so"
+                    )
         return models
 
     @field_validator("default_model")

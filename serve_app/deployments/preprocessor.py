@@ -3,13 +3,15 @@
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from functools import partial
 
 from serve_app.allocator import return_large_blocks
 from serve_app.audio.sandbox import DecoderPool
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Pcm
-from serve_app.config import ModelConfig, PreprocessorConfig
+from serve_app.config import DiarizationConfig, ModelConfig, PreprocessorConfig
 from serve_app.deployments.ahead import Ahead
+from serve_app.deployments.diarization.client import ServeDiarizer
 from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
 from serve_app.deployments.workload import Progress, Workload
 from serve_app.errors import DeadlineExceededError
@@ -19,11 +21,12 @@ from serve_app.models.protocols import (
     Recognition,
     RecognitionRequest,
 )
-from serve_app.pipelines import offline
+from serve_app.pipelines import offline, speakers
 from serve_app.pipelines.length import expected_audio_s
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
+from serve_app.transcript.speakers import TurnRules
 from serve_app.transcript.types import Segment, Transcript
 
 _INFO_TIMEOUT_S = 3.0
@@ -38,10 +41,12 @@ class Preprocessor:
         max_audio_s: float,
         models: tuple[ModelConfig, ...],
         handles: dict[str, Handle],
+        diarizers: tuple[ModelConfig, ...] = (),
     ) -> None:
         join_serve_logs()
         return_large_blocks()
         self._models = {model.name: model for model in models}
+        self._diarizers = {model.name: model for model in diarizers}
         self._handles = handles
         self._infos: dict[str, ModelInfo] = {}
         self._max_chunks_in_flight = config.max_chunks_in_flight
@@ -98,18 +103,33 @@ class Preprocessor:
             async with (
                 self._place(model, expected_s),
                 aclosing(self._decoders.decode(upload, channel=request.channel)) as blocks,
+                self._speakers(request.diarizer) as with_speakers,
                 aclosing(
-                    offline.transcribe(
+                    with_speakers(
                         _counted(blocks, progress),
-                        _Counting(self._recognizer(model.name), progress, ahead),
-                        request.options,
-                        self._plan(model),
-                        ahead.budget,
+                        lambda heard: offline.transcribe(
+                            heard,
+                            _Counting(self._recognizer(model.name), progress, ahead),
+                            request.options,
+                            self._plan(model),
+                            ahead.budget,
+                        ),
                     )
                 ) as parts,
             ):
                 async for part in parts:
                     yield part
+
+    @asynccontextmanager
+    async def _speakers(self, diarizer: str | None) -> AsyncIterator[speakers.Telling]:
+        """What gives the segments of a recording to its speakers, where that is asked for."""
+        if diarizer is None:
+            yield speakers.tell_nobody
+            return
+        found = self._diarizers[diarizer].diarization or DiarizationConfig()
+        rules = TurnRules(found.onset, found.offset, found.min_turn_s, found.min_pause_s)
+        async with ServeDiarizer(diarizer, self._handles[diarizer]).listen() as hearing:
+            yield partial(speakers.tell_apart, diarizer=hearing, rules=rules)
 
     def _plan(self, model: ModelConfig) -> offline.ChunkedRecognition:
         return offline.ChunkedRecognition(
@@ -132,8 +152,9 @@ class Preprocessor:
 
     async def models(self) -> list[ModelInfo]:
         """What the models that answer now can do, in the order of the configuration."""
-        await asyncio.gather(*(self._ask_info(name) for name in self._models))
-        return [self._infos[name] for name in self._models if name in self._infos]
+        names = (*self._models, *self._diarizers)
+        await asyncio.gather(*(self._ask_info(name) for name in names))
+        return [self._infos[name] for name in names if name in self._infos]
 
     async def _ask_info(self, name: str) -> None:
         """A model that cannot answer now has no entry, and keeps nobody waiting for the others."""
