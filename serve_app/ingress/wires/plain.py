@@ -40,6 +40,11 @@ FIELDS: Mapping[str, Schema] = {
         "default": True,
         "description": "Without, `segments` is empty.",
     },
+    "diarize": {
+        "type": "boolean",
+        "default": False,
+        "description": "Segments with their `speaker`: A, B, … in the order of their first words.",
+    },
     "channel": {
         "type": "string",
         "default": "mix",
@@ -76,15 +81,17 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         asked = tasks.asked_of(form, served)
         model = asked.model
         timestamps = form.flag("include_timestamps", default=True)
+        diarizer = served.diarizing("diarize", wanted=form.flag("diarize", default=False))
         request = TranscriptionRequest(
             model.name,
-            asked.options(word_times=timestamps),
+            asked.options(word_times=timestamps or diarizer is not None),
             channel_of(form),
             config.limits.request_timeout_s,
+            diarizer=diarizer,
         )
         transcript = await transcribe(http, backend, form.upload, request)
         body = {
-            **render.plain_json(transcript, segments=timestamps),
+            **render.plain_json(transcript, segments=timestamps, speakers=diarizer is not None),
             "filename": form.filename,
             "timestamp": datetime.now(UTC).isoformat(),
             **simulated_of(model),
@@ -114,6 +121,10 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
                                     "start": {"type": "number", "description": "Seconds."},
                                     "end": {"type": "number", "description": "Seconds."},
                                     "text": {"type": "string"},
+                                    "speaker": {
+                                        "type": ["string", "null"],
+                                        "description": "With `diarize` only.",
+                                    },
                                 },
                             },
                         },
