@@ -6,7 +6,8 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
-from serve_app.config import JobsConfig, ModelConfig, ServerConfig
+from serve_app.config import DiarizationConfig, JobsConfig, ModelConfig, ServerConfig
+from serve_app.deployments.diarization.replica import Diarization
 from serve_app.deployments.jobs import Jobs
 from serve_app.deployments.ledger import LedgerReplica
 from serve_app.deployments.preprocessor import Preprocessor
@@ -23,6 +24,8 @@ _PLACES_PER_UPLOAD = 2
 as many again in front of it before it refuses by itself; it counts each request for a moment."""
 PLACES_FOR_INGRESSES = 1000
 """In a replica of a streaming model. Its slots bound its streams, and it says "full" itself."""
+_PLACES_PER_RECORDING = 4
+"""In a replica that tells speakers apart: more than two calls, so that it says "full" itself."""
 _ROUTER = "serve_app.deployments.links.router.PinnedRouter"
 _NOTICE_DEATH_WITHIN_S = 2.0
 """Its streams have moved by then; where it was the only one, they wait for the next."""
@@ -35,8 +38,9 @@ _PLACES_AT_THE_LEDGER = 10_000
 
 
 def build(args: ServerConfig) -> Application:
-    """Ingress → Preprocessor → one deployment per model for recordings, and Ingress → one per model
-    for live streams, each named as the model is; beside them the Ledger, where keys are asked for.
+    """Ingress → Preprocessor → one deployment per model for recordings, those that tell speakers
+    apart among them, and Ingress → one per model for live streams, each named as the model is;
+    beside them the Ledger, where keys are asked for.
 
     Serve calls this with what stands under `args:` in a file of `configs/`. Environment variables
     (`environment.py`) override it; entries under `deployments:` override the options set here.
@@ -53,6 +57,7 @@ def build(args: ServerConfig) -> Application:
         )(Recognizer).bind(model)
         for model in config.offline_models
     }
+    diarizers = {model.name: _diarization(model, config) for model in config.diarizers}
     preprocessor = serve.deployment(
         name="Preprocessor",
         max_ongoing_requests=config.preprocessor.max_waiting + config.preprocessor.num_decoders,
@@ -63,7 +68,8 @@ def build(args: ServerConfig) -> Application:
         limits.max_audio_s,
         config.jobs.max_audio_s if config.jobs else 0.0,
         config.offline_models,
-        recognizers,
+        recognizers | diarizers,
+        config.diarizers,
     )
     streams = {model.name: _streaming(model, config) for model in config.streaming_models}
     return serve.deployment(
@@ -106,6 +112,23 @@ def _jobs(config: JobsConfig, preprocessor: Application) -> Application:
     )(Jobs).bind(config, preprocessor)
 
 
+def _diarization(model: ModelConfig, config: ServerConfig) -> Application:
+    """A recording has two calls under way in its replica: what it is remembered by, and a piece."""
+    settings = model.diarization or DiarizationConfig()
+    return serve.deployment(
+        name=model.name,
+        max_ongoing_requests=_PLACES_PER_RECORDING * settings.max_recordings,
+        graceful_shutdown_timeout_s=config.limits.request_timeout_s,
+        request_router_config=_pinned(),
+    )(Diarization).bind(model)
+
+
+def _pinned() -> RequestRouterConfig:
+    return RequestRouterConfig(
+        request_router_class=_ROUTER  # type: ignore[arg-type]  # of all keywords alike
+    )
+
+
 def _streaming(model: ModelConfig, config: ServerConfig) -> Application:
     """Each ingress has two calls under way in each replica: its attachment, and a push."""
     assert model.streaming is not None, "a model of live streams"
@@ -114,7 +137,5 @@ def _streaming(model: ModelConfig, config: ServerConfig) -> Application:
         max_ongoing_requests=PLACES_FOR_INGRESSES,
         graceful_shutdown_timeout_s=model.streaming.max_segment_s + _TO_MOVE_S,
         health_check_period_s=_NOTICE_DEATH_WITHIN_S,
-        request_router_config=RequestRouterConfig(
-            request_router_class=_ROUTER  # type: ignore[arg-type]  # of all keywords alike
-        ),
+        request_router_config=_pinned(),
     )(Streaming).bind(model, config.streams.max_ahead_s)

@@ -56,7 +56,7 @@ def _table(models: Sequence[ModelDescription]) -> Table:
             model.name,
             ", ".join(model.aliases) or "–",
             model.kind,
-            "live streams" if model.streaming else "recordings",
+            _takes(model),
             " ".join(model.languages) or "–",
             ", ".join(model.tasks) or "–",
             _directions(model.translations) or "–",
@@ -66,6 +66,12 @@ def _table(models: Sequence[ModelDescription]) -> Table:
         )
         table.add_row(*map(Text, cells))
     return table
+
+
+def _takes(model: ModelDescription) -> str:
+    if model.diarizes:
+        return "speakers"
+    return "live streams" if model.streaming else "recordings"
 
 
 def _directions(translations: Mapping[str, Sequence[str]]) -> str:

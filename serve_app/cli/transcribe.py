@@ -4,8 +4,11 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +28,7 @@ _SUFFIXES: dict[Format, str] = {
     "text": ".txt",
     "json": ".json",
     "verbose_json": ".json",
+    "diarized_json": ".json",
     "srt": ".srt",
     "vtt": ".vtt",
 }
@@ -37,6 +41,7 @@ _EXAMPLES = """\
   chorus transcribe call.wav --model parakeet --language en --timings
   chorus transcribe call.wav --hotword "Ada Lovelace" --hotword Chorus --numbers
   chorus transcribe rede.wav --task translate --target-language en
+  chorus transcribe meeting.wav --speakers
   chorus transcribe *.wav --format json | jq -r '.file + ": " + .text'
 """
 
@@ -113,7 +118,14 @@ def _add_rest(parser: argparse.ArgumentParser) -> None:
         choices=list(_SUFFIXES),
         default="text",
         help="text (each headed by its file's name where there are several), json (one line a "
-        "file), verbose_json (with times), or the subtitles srt and vtt (default: text)",
+        "file), verbose_json (with times), diarized_json (with times and speakers), or the "
+        "subtitles srt and vtt (default: text)",
+    )
+    parser.add_argument(
+        "--speakers",
+        action="store_true",
+        help="have the speakers told apart: in text a line for each turn, headed by its speaker, "
+        "A, B, …; in JSON the format diarized_json",
     )
     parser.add_argument(
         "--output",
@@ -154,6 +166,9 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.speakers and (problem := _add_speakers(args)):
+        print(f"chorus {args.command}: {problem}", file=sys.stderr)
+        return 2
     if args.output is not None and (problem := _prepare_output(args)):
         print(f"chorus {args.command}: {problem}", file=sys.stderr)
         return 2
@@ -192,8 +207,9 @@ def _transcribe(client: Client, path: Path, args: argparse.Namespace) -> _Outcom
             hotwords=args.hotword,
             itn=args.numbers,
             profanity_filter=args.profanity_filter,
-            # The text alone would not tell how long the recording is.
-            response_format="json" if args.format == "text" else args.format,
+            diarize=args.speakers,
+            # The text alone would not tell how long the recording is, nor who speaks.
+            response_format=None if args.format == "text" else args.format,
         )
     except UnreachableError:
         raise
@@ -208,17 +224,38 @@ def _shown(answer: Transcription, path: Path, args: argparse.Namespace) -> str:
     """What stdout gets of one file."""
     several = len(args.files) > 1
     if args.format == "text":
-        head = f"{path}: " if several else ""
-        return head + _document(answer, args.format)
-    if args.format in ("json", "verbose_json") and several:
+        head = f"{path}:" if several else ""
+        gap = "" if not several else "\n" if args.speakers else " "
+        return head + gap + _document(answer, args.format)
+    if args.format in ("json", "verbose_json", "diarized_json") and several:
         return json.dumps({"file": str(path), **answer.fields}, ensure_ascii=False) + "\n"
     return _document(answer, args.format)
 
 
 def _document(answer: Transcription, response_format: Format) -> str:
     """One transcript by itself."""
-    body = answer.text if response_format == "text" else answer.body
+    body = answer.body
+    if response_format == "text":
+        is_of_speakers = answer.format == "diarized_json"
+        body = _turns(answer.fields.get("segments", ())) if is_of_speakers else answer.text
     return body if body.endswith("\n") else body + "\n"
+
+
+def _turns(segments: Sequence[Mapping[str, Any]]) -> str:
+    """`A: what A says`, a line for as long as nobody else speaks."""
+    turns = groupby(segments, key=lambda segment: segment["speaker"] or "?")
+    return "\n".join(
+        f"{speaker}: {' '.join(segment['text'] for segment in said)}" for speaker, said in turns
+    )
+
+
+def _add_speakers(args: argparse.Namespace) -> str:
+    """Ask for the format that has speakers; say so, if another was asked for."""
+    if args.format == "json":
+        args.format = "diarized_json"
+    if args.format not in ("text", "diarized_json"):
+        return f"--speakers: {args.format} has no place for them; text and json have"
+    return ""
 
 
 def _prepare_output(args: argparse.Namespace) -> str:

@@ -9,7 +9,7 @@ import httpx
 
 from serve_app.client.errors import ServerError
 
-Format: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json"]
+Format: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 Task: TypeAlias = Literal["transcribe", "translate"]
 
 
@@ -83,6 +83,8 @@ class ModelDescription:
     non_commercial: bool = False
     streaming: bool = False
     """Whether it takes live streams; recordings, if not."""
+    diarizes: bool = False
+    """Whether it tells the speakers of recordings apart, and transcribes nothing itself."""
 
 
 def stages_s(server_timing: str) -> dict[str, float]:
@@ -136,4 +138,5 @@ def model_of(entry: Mapping[str, Any]) -> ModelDescription:
         attribution=entry.get("attribution"),
         non_commercial=bool(entry.get("non_commercial")),
         streaming=bool(entry.get("streaming")),
+        diarizes=bool(entry.get("diarizes")),
     )

@@ -35,7 +35,7 @@ Audio: TypeAlias = str | os.PathLike[str] | bytes
 
 _CONNECT_TIMEOUT_S = 10.0
 _PROBE_TIMEOUT_S = 10.0
-_JSON_FORMATS = ("json", "verbose_json")
+_JSON_FORMATS = ("json", "verbose_json", "diarized_json")
 _BUSY = frozenset({429, 503})
 _FIRST_PAUSE_S = 0.5
 _JITTER = 0.25
@@ -96,7 +96,8 @@ class Client:
         hotwords: Sequence[str] = (),
         itn: bool = False,
         profanity_filter: bool = False,
-        response_format: Format = "json",
+        diarize: bool = False,
+        response_format: Format | None = None,
         timestamp_granularities: Sequence[Literal["segment", "word"]] = (),
     ) -> Transcription:
         """The transcript of one recording, or its translation; by default in English.
@@ -104,11 +105,17 @@ class Client:
         `pnc` asks for punctuation and capitals, or for none, of a model that has the choice;
         `hotwords` are words and phrases that are likely to be said; `itn` asks for numbers in
         digits; `profanity_filter` for the words of the server's list to be masked.
+        `diarize` has the speakers told apart: `fields["segments"]` then say who `speaker` is, which
+        is the format `diarized_json`. Otherwise the format is `json` if none is named.
 
         Raises:
+            ValueError: `diarize` with a format that has no place for speakers.
             ClientError: see `serve_app.client.errors`.
             OSError: the file cannot be read.
         """
+        if diarize and response_format not in (None, "diarized_json"):
+            raise ValueError(f"{response_format} has no place for speakers")
+        response_format = response_format or ("diarized_json" if diarize else "json")
         form = {
             "model": model,
             "language": language,

@@ -4,6 +4,7 @@ Inert: nothing here reads a file, an environment or a clock. Unknown keys are er
 reads the tree once; below it there are only plain values.
 """
 
+from serve_app.config.diarization import DiarizationConfig
 from serve_app.config.jobs import JobsConfig
 from serve_app.config.models import BatchConfig, ModelConfig, SimulatedConfig, Task
 from serve_app.config.server import AuthConfig, LimitsConfig, PreprocessorConfig, ServerConfig
@@ -13,6 +14,7 @@ from serve_app.config.streaming import StreamingConfig, StreamsConfig
 __all__ = [
     "AuthConfig",
     "BatchConfig",
+    "DiarizationConfig",
     "JobsConfig",
     "LimitsConfig",
     "ModelConfig",

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from serve_app import catalogue
+from serve_app.config.diarization import DiarizationConfig
 from serve_app.config.settings import Settings
 from serve_app.config.streaming import StreamingConfig
 
@@ -50,9 +51,15 @@ _OF_A_CHECKPOINT = (
     "checkpoint", "sha256", "catalogue", "device", "precision", "num_threads", "cuda_graphs",
 )  # fmt: skip
 _OF_A_CHOICE = ("beam_size", "fallback_language", "min_language_probability")
+_OF_TEXT = (
+    *_OF_A_CHOICE, "languages", "pivot_language", "max_chunk_s", "cuda_graphs", "batch",
+    "simulated", "streaming",
+)  # fmt: skip
 _MEANINGLESS: Mapping[str, tuple[str, ...]] = {
-    "parakeet": (*_OF_A_CHOICE, "simulated"),
-    "canary": ("cuda_graphs", "hotword_strength", "simulated"),
+    "parakeet": (*_OF_A_CHOICE, "simulated", "diarization"),
+    "canary": ("cuda_graphs", "hotword_strength", "simulated", "diarization"),
+    # NeMo keeps its memory of a recording in float32
+    "sortformer": (*_OF_TEXT, "precision"),
     "simulated": (*_OF_A_CHECKPOINT, *_OF_A_CHOICE, "hotword_strength"),
 }
 """What a kind of model has no use for: setting it is an error, not ignored."""
@@ -71,9 +78,10 @@ class ModelConfig(Settings):
 
     name: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$")
     """What clients ask for, and the name of the deployment."""
-    kind: Literal["parakeet", "canary", "simulated"]
+    kind: Literal["parakeet", "canary", "sortformer", "simulated"]
     """`parakeet` is any NeMo transducer or CTC model, `canary` any NeMo multitask model (it also
-    translates); `simulated` needs no weights at all."""
+    translates); `sortformer` tells speakers apart and writes no text; `simulated` needs no weights
+    at all."""
     checkpoint: str | None = None
     """Path of a `.nemo` file (relative: from the project's root), or a hub name (`nvidia/…`)."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -120,6 +128,9 @@ class ModelConfig(Settings):
     """Of a model of kind `simulated` only."""
     streaming: StreamingConfig | None = None
     """Set, the model takes live streams instead of recordings."""
+    diarization: DiarizationConfig | None = None
+    """Of a model that tells speakers apart: one of kind `sortformer`, or a simulated one that has
+    this. All that transcribe recordings may be asked to have their speakers told apart by it."""
 
     @field_validator("languages")
     @classmethod
@@ -163,9 +174,11 @@ class ModelConfig(Settings):
         for name in _MEANINGLESS[self.kind]:
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"`{name}` has no meaning for a model of kind {self.kind!r}")
+        if self.kind == "simulated" and self.is_diarizer:
+            self._writes_no_text()
         if self.kind != "simulated" and not self.checkpoint:
             raise ValueError(f"a model of kind {self.kind!r} needs a checkpoint")
-        if self.streaming is not None and self.streaming.method not in _STREAMED[self.kind]:
+        if self.streaming is not None and self.streaming.method not in _STREAMED.get(self.kind, ()):
             raise ValueError(
                 f"streaming.method: a model of kind {self.kind!r} knows "
                 + ", ".join(_STREAMED[self.kind])
@@ -177,8 +190,20 @@ class ModelConfig(Settings):
             raise ValueError("a model of kind 'parakeet' does not translate")
         return self
 
+    def _writes_no_text(self) -> None:
+        for name in _OF_TEXT:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"`{name}` has no meaning for a model with `diarization`")
+
+    @property
+    def is_diarizer(self) -> bool:
+        """Whether it tells speakers apart, and transcribes nothing."""
+        return self.kind == "sortformer" or self.diarization is not None
+
     @property
     def tasks(self) -> tuple[Task, ...]:
+        if self.is_diarizer:
+            return ()
         return ("transcribe", "translate") if self.translations() else ("transcribe",)
 
     @property

@@ -28,6 +28,10 @@ def _origin(value: str) -> str:
     return value
 
 
+def _is_offline(model: ModelConfig) -> bool:
+    return model.streaming is None and not model.is_diarizer
+
+
 class LimitsConfig(Settings):
     """What one client may cost."""
 
@@ -129,13 +133,31 @@ class ServerConfig(Settings):
                 raise ValueError(f"the name {name!r} is given to two models, or twice to one")
         return models
 
+    @field_validator("models")
+    @classmethod
+    def _diarizers_have_company(cls, models: tuple[ModelConfig, ...]) -> tuple[ModelConfig, ...]:
+        offline = [model for model in models if _is_offline(model)]
+        for model in models:
+            if model.is_diarizer and not offline:
+                raise ValueError(
+                    f"{model.name} tells the speakers of recordings apart, and no model here "
+                    "transcribes recordings"
+                )
+            if model.is_diarizer and model.kind == "simulated":
+                real = [other.name for other in offline if other.kind != "simulated"]
+                if real:
+                    raise ValueError(
+                        f"{model.name} makes its speakers up; {real[0]} would not say so"
+                    )
+        return models
+
     @field_validator("default_model")
     @classmethod
     def _default_is_served(cls, name: str | None, info: ValidationInfo) -> str | None:
         models: tuple[ModelConfig, ...] | None = info.data.get("models")
         if models is None or name is None:  # None: the models themselves are wrong
             return name
-        if not any(name in (m.name, *m.aliases) for m in models if m.streaming is None):
+        if not any(name in (m.name, *m.aliases) for m in models if _is_offline(m)):
             raise ValueError(f"{name!r} is no served model for recordings")
         return name
 
@@ -162,8 +184,13 @@ class ServerConfig(Settings):
 
     @property
     def offline_models(self) -> tuple[ModelConfig, ...]:
-        """Those for recordings."""
-        return tuple(model for model in self.models if model.streaming is None)
+        """Those that transcribe recordings."""
+        return tuple(model for model in self.models if _is_offline(model))
+
+    @property
+    def diarizers(self) -> tuple[ModelConfig, ...]:
+        """Those that tell the speakers of recordings apart; the first is the one that is used."""
+        return tuple(model for model in self.models if model.is_diarizer)
 
     @property
     def streaming_models(self) -> tuple[ModelConfig, ...]:

@@ -4,15 +4,16 @@ import asyncio
 import io
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
 from serve_app.allocator import return_large_blocks
 from serve_app.audio.sandbox import DecoderPool
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Block
-from serve_app.config import ModelConfig, PreprocessorConfig
+from serve_app.config import DiarizationConfig, ModelConfig, PreprocessorConfig
 from serve_app.deployments.ahead import Ahead
+from serve_app.deployments.diarization.client import ServeDiarizer
 from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
 from serve_app.deployments.workload import Underway, Workload
 from serve_app.errors import DeadlineExceededError
@@ -23,13 +24,14 @@ from serve_app.models.protocols import (
     Recognition,
     RecognitionRequest,
 )
-from serve_app.pipelines import offline
+from serve_app.pipelines import offline, speakers
 from serve_app.pipelines.length import expected_audio_s
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.progress import Told
 from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
 from serve_app.pipelines.wording import Wordsmith
 from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
+from serve_app.transcript.speakers import TurnRules
 from serve_app.transcript.types import Segment, Transcript
 
 _INFO_TIMEOUT_S = 3.0
@@ -45,10 +47,12 @@ class Preprocessor:
         max_stored_audio_s: float,
         models: tuple[ModelConfig, ...],
         handles: dict[str, Handle],
+        diarizers: tuple[ModelConfig, ...] = (),
     ) -> None:
         join_serve_logs()
         return_large_blocks()
         self._models = {model.name: model for model in models}
+        self._diarizers = {model.name: model for model in diarizers}
         self._handles = handles
         self._infos: dict[str, ModelInfo] = {}
         self._max_chunks_in_flight = config.max_chunks_in_flight
@@ -152,23 +156,40 @@ class Preprocessor:
         model, ahead = self._models[request.model], self._ahead[request.model]
         watching: list[Underway | Told] = [underway, *([told] if told else [])]
         with ahead.share() as share:
-            recognized = offline.transcribe(
-                _counted(blocks, watching),
-                _Counting(self._recognizer(model.name), underway, ahead),
-                request.options,
-                self._plan(model, request),
-                ahead.budget,
-                share,
-                lambda at_s: [each.settled(at_s) for each in watching],
-            )
-            worded: list[Segment] = []
-            async with aclosing(recognized) as parts:
+
+            def recognized(heard: AsyncIterator[Block]) -> speakers.Parts:
+                return offline.transcribe(
+                    heard,
+                    _Counting(self._recognizer(model.name), underway, ahead),
+                    request.options,
+                    self._plan(model, request),
+                    ahead.budget,
+                    share,
+                    lambda at_s: [each.settled(at_s) for each in watching],
+                )
+
+            async with (
+                self._speakers(request.diarizer) as with_speakers,
+                aclosing(with_speakers(_counted(blocks, watching), recognized)) as parts,
+            ):
+                worded: list[Segment] = []
                 async for part in parts:
                     if isinstance(part, Transcript):
                         yield replace(part, segments=tuple(worded))
                         return
                     worded.append(self._wordsmith.worded(part, request.wording))
                     yield worded[-1]
+
+    @asynccontextmanager
+    async def _speakers(self, diarizer: str | None) -> AsyncIterator[speakers.Telling]:
+        """What gives the segments of a recording to its speakers, where that is asked for."""
+        if diarizer is None:
+            yield speakers.tell_nobody
+            return
+        found = self._diarizers[diarizer].diarization or DiarizationConfig()
+        rules = TurnRules(found.onset, found.offset, found.min_turn_s, found.min_pause_s)
+        async with ServeDiarizer(diarizer, self._handles[diarizer]).listen() as hearing:
+            yield partial(speakers.tell_apart, diarizer=hearing, rules=rules)
 
     def _plan(
         self, model: ModelConfig, request: TranscriptionRequest
@@ -195,8 +216,9 @@ class Preprocessor:
 
     async def models(self) -> list[ModelInfo]:
         """What the models that answer now can do, in the order of the configuration."""
-        await asyncio.gather(*(self._ask_info(name) for name in self._models))
-        return [self._infos[name] for name in self._models if name in self._infos]
+        names = (*self._models, *self._diarizers)
+        await asyncio.gather(*(self._ask_info(name) for name in names))
+        return [self._infos[name] for name in names if name in self._infos]
 
     async def _ask_info(self, name: str) -> None:
         """A model that cannot answer now has no entry, and keeps nobody waiting for the others."""

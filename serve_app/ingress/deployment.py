@@ -156,7 +156,7 @@ class Ingress:
                 model.name: _host(model, streams[model.name], config)
                 for model in config.streaming_models
             },
-            num_offline=len(config.offline_models),
+            num_offline=len(config.offline_models) + len(config.diarizers),
             metrics_port=config.metrics_port,
             gate=self._gate,
         )

@@ -27,6 +27,11 @@ OPENAI_NAMES = frozenset(
 
 `gpt-4o-transcribe-diarize` is missing on purpose: who asks for it wants speakers told apart.
 """
+DIARIZING_NAME = "gpt-4o-transcribe-diarize"
+"""It means the default model where some model tells speakers apart, and nothing elsewhere."""
+NO_DIARIZER = (
+    "nobody tells speakers apart here; the server needs a model of `kind: sortformer` for that"
+)
 
 
 class ServedModels:
@@ -40,6 +45,8 @@ class ServedModels:
                 self._by_name[name] = model
         self.offline = config.offline_models
         self.streaming = config.streaming_models
+        self.diarizer = next(iter(config.diarizers), None)
+        """What tells speakers apart; None where nothing does."""
         self.default = self._default(config.default_model, self.offline)
         """For recordings; None where only live streams are taken."""
         self.default_streaming = self._default(config.default_streaming_model, self.streaming)
@@ -71,8 +78,8 @@ class ServedModels:
             UnsupportedOptionError: it takes no recordings, or does not translate; the error lists
                 those that do.
         """
-        model = self._known(name)
-        if model is not None and model.streaming is not None:
+        model = self._known(None if name == DIARIZING_NAME and self.diarizer else name)
+        if model is not None and model not in self.offline:
             raise _takes_no(model, "recordings", self.offline)
         model = model or (self.default if task == "transcribe" else self.default_translation)
         if model is None and not self.offline:
@@ -94,12 +101,24 @@ class ServedModels:
             UnsupportedOptionError: it takes no live streams; the error lists those that do.
         """
         model = self._known(name)
-        if model is not None and model.streaming is None:
+        if model is not None and model not in self.streaming:
             raise _takes_no(model, "live streams", self.streaming)
         model = model or self.default_streaming
         if model is None:
             raise UnsupportedOptionError("model", "no model for live streams is served here")
         return model
+
+    def diarizing(self, param: str, *, wanted: bool) -> str | None:
+        """The served name of what is to tell speakers apart, where that is wanted.
+
+        Raises:
+            UnsupportedOptionError: nothing does; the error says what to configure.
+        """
+        if not wanted:
+            return None
+        if self.diarizer is None:
+            raise UnsupportedOptionError(param, NO_DIARIZER)
+        return self.diarizer.name
 
     def tasks(self) -> tuple[Task, ...]:
         """All that some model does."""
@@ -107,7 +126,8 @@ class ServedModels:
 
     def languages(self) -> Mapping[str, str]:
         """Code → English name, of all languages of all models."""
-        codes = sorted({code for model in self.models for code in model.languages})
+        writing = (*self.offline, *self.streaming)
+        codes = sorted({code for model in writing for code in model.languages})
         return {code: NAMES.get(code, code) for code in codes}
 
     def translations(self) -> Mapping[str, list[str]]:
@@ -137,9 +157,8 @@ def _takes_no(
     model: ModelConfig, what: str, others: Sequence[ModelConfig]
 ) -> UnsupportedOptionError:
     names = ", ".join(other.name for other in others) or "none"
-    return UnsupportedOptionError(
-        "model", f"{model.name} takes no {what}; served here that do: {names}"
-    )
+    fault = "transcribes nothing" if model.is_diarizer else f"takes no {what}"
+    return UnsupportedOptionError("model", f"{model.name} {fault}; served here that do: {names}")
 
 
 def targets_of(pairs: Iterable[tuple[str, str]]) -> Mapping[str, list[str]]:

@@ -17,14 +17,15 @@ _MODELS = tuple(
         "aed_multitask_models", "ctc_bpe_models", "ctc_models",
         "hybrid_rnnt_ctc_bpe_models", "hybrid_rnnt_ctc_bpe_models_prompt",
         "hybrid_rnnt_ctc_models", "rnnt_bpe_models", "rnnt_bpe_models_prompt", "rnnt_models",
+        "sortformer_diar_models",
     )
 )  # fmt: skip
 _MODULES = tuple(
     f"nemo.collections.asr.modules.{name}"
     for name in (
         "audio_preprocessing", "conformer_encoder", "conv_asr", "hybrid_autoregressive_transducer",
-        "lstm_decoder", "rnn_encoder", "rnnt", "ssl_modules", "transformer", "transformer_encoder",
-        "wav2vec_modules",
+        "lstm_decoder", "rnn_encoder", "rnnt", "sortformer_modules", "ssl_modules", "transformer",
+        "transformer_encoder", "wav2vec_modules",
     )
 )  # fmt: skip
 _SUBMODULES = tuple(
@@ -54,7 +55,7 @@ _DEFINING = (
 )
 """Modules, or packages with all below, that define what configurations of NeMo's examples, tests
 and published speech models name. Not those that open files (language models, lexica, other
-tokenizers), load other models (diarizers), or read data, which no restored model does."""
+tokenizers), load other models (`ClusteringDiarizer`), or read data: no restored model does."""
 
 _FUNCTIONS = frozenset(
     {"nemo.collections.asr.modules.transformer.transformer_utils.get_nemo_transformer"}

@@ -22,6 +22,7 @@ from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
 from serve_app.models.inspection import UnsafeCheckpointError, inspect_checkpoint
 from serve_app.models.protocols import (
+    Diarizer,
     RecognitionOptions,
     RecognitionRequest,
     Recognizer,
@@ -103,6 +104,26 @@ def _streaming_recognizer(config: ModelConfig) -> StreamingRecognizer:
     from serve_app.models.streaming.canary import CanaryStreamingRecognizer
 
     return CanaryStreamingRecognizer(model, config)
+
+
+def load_diarizer(config: ModelConfig) -> Diarizer:
+    """Load the model that `config` names to tell speakers apart, and warm it up.
+
+    Raises:
+        ConfigError: as `load_recognizer`; or the checkpoint cannot hear a recording in pieces.
+    """
+    for line in licence_lines([config]):
+        logger.warning(line)
+    if config.kind == "simulated":
+        from serve_app.models.diarization.simulated import SimulatedDiarizer
+
+        return SimulatedDiarizer(config)
+    require_safe_surroundings(os.environ)
+    from serve_app.models.diarization.sortformer import SortformerDiarizer, restore_sortformer
+
+    diarizer = SortformerDiarizer(restore_sortformer(config), config)
+    diarizer.hear(diarizer.begin(), _noise(diarizer.step_s), is_last=True)
+    return diarizer
 
 
 def licence_lines(models: Iterable[ModelConfig]) -> Iterator[str]:
@@ -191,10 +212,11 @@ def warm_up_streams(recognizer: StreamingRecognizer, *, num_streams: int) -> Non
 
 def warm_up(recognizer: Recognizer, durations_s: Sequence[float]) -> None:
     """Run noise of each length through the model, so that no client pays for the first run."""
-    noise = np.random.default_rng(0).integers(
-        -1000, 1000, int(max(durations_s) * SAMPLE_RATE_HZ), dtype=np.int16
-    )
     for duration_s in durations_s:
-        pcm = noise[: int(duration_s * SAMPLE_RATE_HZ)].tobytes()
-        request = RecognitionRequest(Chunk(pcm, 0.0), RecognitionOptions())
+        request = RecognitionRequest(Chunk(_noise(duration_s), 0.0), RecognitionOptions())
         recognizer.recognize(recognizer.prepare([request]))
+
+
+def _noise(duration_s: float) -> bytes:
+    num_samples = int(duration_s * SAMPLE_RATE_HZ)
+    return np.random.default_rng(0).integers(-1000, 1000, num_samples, dtype=np.int16).tobytes()

@@ -5,7 +5,6 @@ Numbers become digits by text2num's grammars, before words of a list are masked.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from text_to_num import find_numbers
@@ -13,7 +12,7 @@ from text_to_num import find_numbers
 from serve_app.errors import ConfigError
 from serve_app.pipelines.transcription import Wording
 from serve_app.transcript.rewrite import Edit, rewritten
-from serve_app.transcript.types import Segment, Transcript
+from serve_app.transcript.types import Segment
 
 NUMBER_LANGUAGES = ("da", "de", "en", "es", "fr", "it", "nl", "pt")
 """ISO 639-1, of text2num 3.1."""
@@ -46,18 +45,11 @@ class Wordsmith:
         """
         return cls() if profanity_file is None else cls(read_profanity(profanity_file))
 
-    def worded(self, part: Segment | Transcript, wording: Wording) -> Segment | Transcript:
-        """A segment, or all segments of a transcript, with their words still where they were said.
+    def worded(self, segment: Segment, wording: Wording) -> Segment:
+        """A segment with its words still where they were said.
 
         Numbers in a language of which text2num has no grammar, or in none that is known, stay.
         """
-        if wording == Wording():
-            return part
-        if isinstance(part, Segment):
-            return self._segment(part, wording)
-        return replace(part, segments=tuple(self._segment(each, wording) for each in part.segments))
-
-    def _segment(self, segment: Segment, wording: Wording) -> Segment:
         language = segment.language
         if wording.numbers and language in NUMBER_LANGUAGES:
             segment = rewritten(segment, lambda text: _digits(text, language))

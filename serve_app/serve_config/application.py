@@ -6,11 +6,12 @@ from typing import Any
 
 from ray.runtime_env import RuntimeEnv
 
-from serve_app.config import BatchConfig, ServerConfig
+from serve_app.config import BatchConfig, DiarizationConfig, ServerConfig
 from serve_app.environment import with_environment
 from serve_app.errors import ConfigError
 from serve_app.pipelines.wording import Wordsmith
 from serve_app.serve_config.auth import LEDGER, check_auth, check_ledger
+from serve_app.serve_config.diarizers import check_diarizer_deployment
 from serve_app.serve_config.environment import environment_errors
 from serve_app.serve_config.models import OWN_DEPLOYMENTS, check_models
 from serve_app.serve_config.schemas import meant, schema_errors
@@ -113,6 +114,7 @@ def _check_deployments(
         known.remove(LEDGER)
     seen: set[str] = set()
     streaming = {model.name: model.streaming for model in config.streaming_models}
+    diarizers = {model.name: model.diarization for model in config.diarizers}
     deployments = application.get("deployments", [])
     ingress = next((each for each in deployments if each["name"] == "Ingress"), None)
     for index, deployment in enumerate(deployments):
@@ -129,6 +131,9 @@ def _check_deployments(
             yield from check_stream_deployment(
                 deployment, settings, place, num_ingresses=most_replicas(ingress)
             )
+        elif name in diarizers:
+            diarization = diarizers[name] or DiarizationConfig()
+            yield from check_diarizer_deployment(deployment, diarization, place)
         else:
             yield from _check_user_config(
                 name, deployment.get("user_config"), f"{place}.user_config"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
-from serve_app.ingress.served import OPENAI_NAMES
+from serve_app.ingress.served import DIARIZING_NAME, OPENAI_NAMES
 from serve_app.models.loader import PROJECT_ROOT, checkpoint_path, require_harmless
 
 OWN_DEPLOYMENTS = ("Ingress", "Preprocessor", "Ledger")
@@ -35,7 +35,7 @@ def _check_names(model: ModelConfig, place: str) -> Iterator[ConfigError]:
         yield ConfigError(f"{place}.name", f"{model.name} is a deployment of the server's own")
     places = [f"{place}.name", *(f"{place}.aliases.{index}" for index in range(len(model.aliases)))]
     for here, name in zip(places, (model.name, *model.aliases), strict=True):
-        if name in OPENAI_NAMES:
+        if name in OPENAI_NAMES or name == DIARIZING_NAME:
             reason = f"{name} is OpenAI's and means the default model; set default_model instead"
             yield ConfigError(here, reason)
 

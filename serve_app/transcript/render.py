@@ -112,7 +112,40 @@ def openai_segment(index: int, segment: Segment) -> dict[str, Json]:
     return body
 
 
-def plain_json(transcript: Transcript, *, segments: bool = True) -> dict[str, Json]:
+def openai_diarized_json(transcript: Transcript, *, task: str = "transcribe") -> dict[str, Json]:
+    """OpenAI's `diarized_json` format, and what `languages_of` says."""
+    return {
+        "task": task,
+        "duration": _seconds(transcript.duration_s),
+        "text": transcript.text,
+        "segments": [
+            diarized_segment(index, segment) for index, segment in enumerate(transcript.segments)
+        ],
+        "usage": duration_usage(transcript),
+        **languages_of(transcript),
+    }
+
+
+def diarized_segment(index: int, segment: Segment) -> dict[str, Json]:
+    """One segment of `diarized_json`; as an event, it is the same. `speaker` is null where nobody
+    was heard to speak."""
+    return {
+        "type": "transcript.text.segment",
+        "id": segment_id(index),
+        "start": _seconds(segment.start_s),
+        "end": _seconds(segment.end_s),
+        "text": segment.text,
+        "speaker": segment.speaker,
+    }
+
+
+def segment_id(index: int) -> str:
+    return f"seg_{index + 1:03d}"
+
+
+def plain_json(
+    transcript: Transcript, *, segments: bool = True, speakers: bool = False
+) -> dict[str, Json]:
     """The plain server's answer, before the wire adds the file's name and the time."""
     shown = transcript.segments if segments else ()
     return {
@@ -122,6 +155,7 @@ def plain_json(transcript: Transcript, *, segments: bool = True) -> dict[str, Js
                 "start": _seconds(segment.start_s),
                 "end": _seconds(segment.end_s),
                 "text": segment.text,
+                **({"speaker": segment.speaker} if speakers else {}),
             }
             for segment in shown
         ],

@@ -63,6 +63,18 @@ def test_models_are_a_table_of_all_that_a_user_chooses_by(capsys):
             "–",
             "no",
         ],
+        [
+            "speakers",
+            "–",
+            "sortformer",
+            "speakers",
+            "–",
+            "–",
+            "–",
+            "loading",
+            "–",
+            "no",
+        ],
     ]
     assert lines[-1] == "parakeet-tiny: parakeet-tiny by us"
 
@@ -73,6 +85,7 @@ def test_models_as_json_are_for_scripts(capsys):
         "parakeet-tiny",
         "pretender",
         "canary-tiny",
+        "speakers",
     ]
 
 

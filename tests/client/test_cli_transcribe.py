@@ -225,3 +225,23 @@ def test_options_out_of_range_are_refused(recording, options, capsys):
         main(["transcribe", str(recording("a.wav", "x")), *options])
     assert exit_.value.code == 2
     assert options[0] in capsys.readouterr().err
+
+
+def test_speakers_have_a_line_for_each_turn(site, recording, capsys):
+    said = "Yes?\nGo on.\nNo.\nNever.\nWell."
+    files = [str(recording("a.wav", said)), str(recording("b.wav", "Hm."))]
+    assert main(["transcribe", files[0], "--speakers"]) == 0
+    assert capsys.readouterr().out == "A: Yes? Go on.\nB: No. Never.\nA: Well.\n"
+    assert {call.request.diarizer for call in site.backend.calls} == {"speakers"}
+    assert main(["transcribe", *files, "--speakers"]) == 0
+    assert capsys.readouterr().out.endswith(f"A: Well.\n{files[1]}:\nA: Hm.\n")
+
+
+def test_speakers_in_json_are_diarized_json(recording, capsys):
+    file = str(recording("a.wav", "Yes?"))
+    for options in (["--speakers", "--format", "json"], ["--format", "diarized_json"]):
+        assert main(["transcribe", file, *options]) == 0
+        body = json.loads(capsys.readouterr().out)
+        assert [segment["speaker"] for segment in body["segments"]] == ["A"]
+    assert main(["transcribe", file, "--speakers", "--format", "srt"]) == 2
+    assert "srt has no place for them" in capsys.readouterr().err

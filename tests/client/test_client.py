@@ -101,7 +101,9 @@ def test_a_stream_yields_the_text_piece_by_piece(client):
 
 def test_models_and_health_are_typed(client):
     models = client.models()
-    assert [model.name for model in models] == ["parakeet-tiny", "pretender", "canary-tiny"]
+    names = ["parakeet-tiny", "pretender", "canary-tiny", "speakers"]
+    assert [model.name for model in models] == names
+    assert [model.name for model in models if model.diarizes] == ["speakers"]
     assert models[0].aliases == ("parakeet", "tiny")
     assert models[0].licence == "CC-BY-4.0"
     assert models[1].simulated
@@ -258,3 +260,13 @@ def test_a_server_that_takes_too_long_is_given_up(site):
 )
 def test_errors_survive_pickling(error):
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_diarize_is_the_format_with_speakers(site):
+    with Client(site.url) as client:
+        answer = client.transcribe(b"Yes?\nGo on.\nNo.", diarize=True)
+        assert answer.format == "diarized_json"
+        assert [each["speaker"] for each in answer.fields["segments"]] == ["A", "A", "B"]
+        assert (answer.text, answer.audio_s) == ("Yes? Go on. No.", 6.0)
+        with pytest.raises(ValueError, match="srt has no place"):
+            client.transcribe(b"Yes?", diarize=True, response_format="srt")

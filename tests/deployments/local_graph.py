@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from serve_app.config import ModelConfig, PreprocessorConfig
+from serve_app.config import DiarizationConfig, ModelConfig, PreprocessorConfig
+from serve_app.deployments.diarization.hearings import Hearings
+from serve_app.deployments.diarization.replica import Diarization
 from serve_app.deployments.lane import Lane
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.routing import ServeTranscriber
-from serve_app.models.protocols import ModelInfo, Recognizer
+from serve_app.models.protocols import Diarizer, ModelInfo, Recognizer
 from serve_app.models.simulated import SimulatedRecognizer
 
 
@@ -55,6 +57,19 @@ class LocalModel:
         return self._info
 
 
+class LocalDiarization(Diarization):
+    """A replica around a model that is there already."""
+
+    def __init__(self, config: ModelConfig, model: Diarizer) -> None:
+        self._config = config.diarization or DiarizationConfig()
+        self._model = model
+        self._hearings = Hearings(model, max_recordings=self._config.max_recordings)
+        self._name = "local"
+
+    def __del__(self) -> None:  # type: ignore[override]  # not a coroutine here
+        self._hearings.close()
+
+
 class LocalPreprocessor(Preprocessor):
     """One whose end is told by the test: Serve awaits `__del__`, which Python does not."""
 
@@ -69,13 +84,19 @@ async def local_preprocessor(
     *,
     recognizer: Recognizer | None = None,
     max_audio_s: float = 14_400.0,
+    diarizer: tuple[ModelConfig, Diarizer] | None = None,
 ) -> AsyncIterator[Preprocessor]:
-    """A preprocessor with real decoders over one model, simulated where none is given."""
+    """A preprocessor with real decoders over one model, simulated where none is given, and one
+    that tells speakers apart, where one is given."""
     recognizer = recognizer or SimulatedRecognizer(model)
     lane = Lane(recognizer, model.batch, lambda _: None)
     handles = {model.name: LocalHandle(LocalModel(lane, recognizer.info))}
+    diarizers: tuple[ModelConfig, ...] = ()
+    if diarizer is not None:
+        diarizers = (diarizer[0],)
+        handles[diarizer[0].name] = LocalHandle(LocalDiarization(*diarizer))
     preprocessor = LocalPreprocessor.__new__(LocalPreprocessor)
-    await preprocessor.__init__(config, max_audio_s, (model,), handles)  # type: ignore[misc]  # as Serve does
+    await preprocessor.__init__(config, max_audio_s, (model,), handles, diarizers)  # type: ignore[misc]  # as Serve does
     try:
         yield preprocessor
     finally:

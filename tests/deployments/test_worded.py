@@ -8,7 +8,8 @@ from serve_app.models.protocols import ModelInfo, RecognitionOptions, Recognitio
 from serve_app.pipelines.transcription import TranscriptionRequest, Wording
 from serve_app.transcript.types import Hypothesis, Transcript
 from tests.deployments.local_graph import local_preprocessor
-from tests.deployments.test_preprocessor import MODEL, noise_wav
+from tests.deployments.test_preprocessor import MODEL
+from tests.graph.recordings import speech_wav
 
 
 class TalkativeRecognizer:
@@ -37,6 +38,6 @@ async def test_numbers_and_masks_are_the_same_in_events_and_in_the_whole(tmp_pat
     async with local_preprocessor(MODEL, config, recognizer=TalkativeRecognizer()) as preprocessor:
         for wording, text in said.items():
             request = TranscriptionRequest("model", RecognitionOptions(), wording=wording)
-            parts = [part async for part in preprocessor.stream(noise_wav(1.0), request)]
+            parts = [part async for part in preprocessor.stream(speech_wav(1.0), request)]
             assert [part.text for part in parts] == [text, text]
             assert isinstance(parts[-1], Transcript)

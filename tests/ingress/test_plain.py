@@ -156,6 +156,7 @@ async def test_the_sdk_lists_the_models_and_what_they_can(open_server) -> None:
         "non_commercial": False,
         "simulated": False,
         "streaming": False,
+        "diarizes": False,
     }
     assert (pretender.id, pretender.ready, pretender.simulated) == ("pretender", False, True)
 

@@ -12,6 +12,7 @@ from serve_app.models.protocols import ModelInfo
 
 OFFLINE = {"name": "offline", "kind": "simulated", "aliases": ["parakeet"]}
 LIVE = {"name": "live", "kind": "simulated", "languages": ["en", "fr"], "streaming": {}}
+SPEAKERS = {"name": "speakers", "kind": "simulated", "aliases": ["who"], "diarization": {}}
 LIVE_INFO = ModelInfo("live", "simulated", ("en", "fr"), device="simulated", simulated=True)
 
 
@@ -56,3 +57,28 @@ async def test_a_server_of_live_streams_alone_says_so() -> None:
             assert answer.status_code == 400, path
             assert "recordings" in answer.json()["error"]["message"]
     assert not backend.calls
+
+
+@pytest.mark.parametrize("name", ["speakers", "who"])
+def test_who_tells_speakers_apart_transcribes_nothing(name: str) -> None:
+    served = ServedModels(config_of(SPEAKERS, OFFLINE, LIVE))
+    with pytest.raises(UnsupportedOptionError, match=r"speakers transcribes nothing.*: offline$"):
+        served.named(name)
+    with pytest.raises(UnsupportedOptionError, match=r"speakers transcribes nothing.*: live$"):
+        served.streaming_named(name)
+    assert served.default is not None
+    assert served.default.name == served.first.name == "offline"
+    assert served.languages() == {"en": "English", "fr": "French"}
+    assert served.described(name).name == "speakers"
+
+
+def test_openais_name_for_speakers_is_known_where_they_are() -> None:
+    served = ServedModels(config_of(SPEAKERS, OFFLINE))
+    assert served.named("gpt-4o-transcribe-diarize").name == "offline"
+    assert served.diarizing("diarize", wanted=True) == "speakers"
+    without = ServedModels(config_of(OFFLINE))
+    with pytest.raises(UnknownModelError):
+        without.named("gpt-4o-transcribe-diarize")
+    assert without.diarizing("diarize", wanted=False) is None
+    with pytest.raises(UnsupportedOptionError, match="kind: sortformer"):
+        without.diarizing("diarize", wanted=True)

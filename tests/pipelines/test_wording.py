@@ -8,7 +8,7 @@ import pytest
 from serve_app.errors import ConfigError
 from serve_app.pipelines.transcription import Wording
 from serve_app.pipelines.wording import NUMBER_LANGUAGES, Wordsmith, read_profanity
-from serve_app.transcript.types import Segment, Token, Transcript, Word
+from serve_app.transcript.types import Segment, Token, Word
 
 DIGITS = Wording(numbers=True)
 MASKED = Wording(mask_profanity=True)
@@ -118,16 +118,6 @@ def test_no_token_tells_what_is_masked() -> None:
     found = worded(segment("well damned then"), MASKED, "damned")
     assert found.tokens is not None
     assert "ned" not in "".join(token.text for token in found.tokens)
-
-
-def test_a_transcript_is_worded_like_its_segments() -> None:
-    parts = (segment("twenty one damn cats"), segment("einundvierzig", language="de"))
-    both = Wording(numbers=True, mask_profanity=True)
-    smith = Wordsmith(["damn"])
-    whole = smith.worded(Transcript(parts, 9.0, "tiny"), both)
-    assert isinstance(whole, Transcript)
-    assert whole.text == "21 d*** cats 41"
-    assert whole.segments == tuple(smith.worded(part, both) for part in parts)
 
 
 @pytest.mark.parametrize("seed", range(300))

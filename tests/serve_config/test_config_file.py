@@ -43,7 +43,7 @@ def test_a_merge_key_takes_in_what_it_names_and_is_overridden(tmp_path: Path) ->
     text = text.replace(
         "        - name: simulated\n", "        - &one\n          name: simulated\n"
     )
-    text = text.replace("    deployments:\n", MERGED_MODELS + "    deployments:\n")
+    text = text.replace("      jobs:\n", MERGED_MODELS + "      jobs:\n")
     path.write_text(text)
     models = serve_config.server_config(serve_config.load(path)).models
     assert [(model.name, model.aliases) for model in models] == [

@@ -51,14 +51,17 @@ CHANNEL: Schema = {
 }
 
 
-def channel_of(form: Form) -> Channel:
+def channel_of(form: Form, diarizer: str | None = None) -> Channel:
     """
     Raises:
-        InvalidOptionError: neither `mix` nor `split` nor a number.
+        InvalidOptionError: neither `mix` nor `split` nor a number, or `split` for a `diarizer`,
+            which tells apart who is heard in one channel.
     """
     value = form.one("channel") or "mix"
     if value == "mix":
         return "mix"
+    if value == "split" and diarizer is not None:
+        raise InvalidOptionError("channel", "is `split` already; speakers are told apart in one")
     if value == "split":
         return "split"
     if value.isascii() and value.isdecimal() and len(value) <= 3:

@@ -128,6 +128,8 @@ async def _answer(transcript: Transcript, wanted: Wanted) -> Response:
             body = render.openai_verbose_json(
                 transcript, task=wanted.task, granularities=wanted.granularities
             )
+        case "diarized_json":
+            body = render.openai_diarized_json(transcript, task=wanted.task)
         case _:
             body = render.openai_json(transcript, logprobs=wanted.logprobs)
     return JSONResponse({**body, **simulated_of(wanted.model)}, headers=headers)
@@ -151,8 +153,10 @@ def _stream(backend: Backend, form: Form, wanted: Wanted) -> Response:
 async def _events(
     items: AsyncIterator[Segment | Transcript], wanted: Wanted
 ) -> AsyncGenerator[str, None]:
-    """OpenAI's events: deltas that only append, `done` with all of them, the mark of the end."""
+    """OpenAI's events: deltas that only append, `done` with all of them, the mark of the end. With
+    speakers each delta is of one segment, which follows it."""
     said = ""
+    num_segments = 0
     async with _closing(items):
         async for item in items:
             if isinstance(item, Transcript):
@@ -161,7 +165,13 @@ async def _events(
             elif item.text:
                 delta = f" {item.text}" if said else item.text
                 said += delta
-                yield event_of(_delta(item, delta, wanted))
+                if wanted.request.diarizer is None:
+                    yield event_of(_delta(item, delta, wanted))
+                else:
+                    name = {"segment_id": render.segment_id(num_segments)}
+                    yield event_of({**_delta(item, delta, wanted), **name})
+                    yield event_of(render.diarized_segment(num_segments, item))
+                    num_segments += 1
 
 
 def _delta(segment: Segment, delta: str, wanted: Wanted) -> dict[str, Json]:
@@ -215,7 +225,7 @@ def _describe(model: ModelConfig, info: ModelInfo | None, created: int) -> dict[
         "ready": info is not None,
         "kind": model.kind,
         "aliases": list(model.aliases),
-        "languages": list(model.languages),
+        "languages": [] if model.is_diarizer else list(model.languages),
         "tasks": list(model.tasks),
         "translations": targets_of(model.translations()),
         "word_times": info.word_times if info else None,
@@ -225,4 +235,5 @@ def _describe(model: ModelConfig, info: ModelInfo | None, created: int) -> dict[
         "non_commercial": is_non_commercial(model.licence),
         "simulated": model.kind == "simulated",
         "streaming": model.streaming is not None,
+        "diarizes": model.is_diarizer,
     }

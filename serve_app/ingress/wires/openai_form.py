@@ -16,10 +16,10 @@ from serve_app.ingress.wires import tasks
 from serve_app.ingress.wires.answers import CHANNEL, Schema, channel_of, names_of
 from serve_app.pipelines.transcription import TranscriptionRequest
 
-FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
-_STREAMED_FORMATS = ("json", "text")
+FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
+_STREAMED_FORMATS = ("json", "text", "diarized_json")
 _GRANULARITIES = ("segment", "word")
-_NO_SPEAKERS = "no diarisation model is configured"
+_NO_NAMES = "speakers are told apart, and known by nothing but letters"
 
 _TEXT = {"type": "string"}
 _TEXTS = {"type": "array", "items": {"type": "string"}}
@@ -32,7 +32,12 @@ FIELDS: Mapping[str, Schema] = {
     },
     **tasks.FIELDS,
     "languages[]": {**_TEXTS, "maxItems": 1, "description": "As `language`; one at most."},
-    "response_format": {"type": "string", "enum": list(FORMATS), "default": "json"},
+    "response_format": {
+        **_TEXT,
+        "enum": list(FORMATS),
+        "default": "json",
+        "description": "`diarized_json` where a model that tells speakers apart is served.",
+    },
     "timestamp_granularities[]": {
         "type": "array",
         "items": {"type": "string", "enum": list(_GRANULARITIES)},
@@ -48,8 +53,8 @@ FIELDS: Mapping[str, Schema] = {
     "temperature": {"type": "number", "enum": [0], "description": "Nothing is sampled: only 0."},
     "chunking_strategy": {"type": "string", "enum": ["auto"]},
     "prompt": {**_TEXT, "maxLength": 0, "description": "No served model takes one."},
-    "known_speaker_names[]": {**_TEXTS, "maxItems": 0, "description": _NO_SPEAKERS},
-    "known_speaker_references[]": {**_TEXTS, "maxItems": 0, "description": _NO_SPEAKERS},
+    "known_speaker_names[]": {**_TEXTS, "maxItems": 0, "description": _NO_NAMES},
+    "known_speaker_references[]": {**_TEXTS, "maxItems": 0, "description": _NO_NAMES},
 }
 """Every field that is known, with its OpenAPI schema; another one is refused."""
 
@@ -75,7 +80,8 @@ def wanted_of(form: Form, served: ServedModels, limits: LimitsConfig, endpoint: 
         RequestError: a field has a value that nobody, or not this server, could honour.
     """
     asked = tasks.asked_of(form, served, endpoint=endpoint)
-    response_format = _format(form)
+    response_format = form.choice("response_format", FORMATS, "json")
+    diarizer = served.diarizing("response_format", wanted=response_format == "diarized_json")
     stream = form.flag("stream", default=False)
     if stream and response_format not in _STREAMED_FORMATS:
         raise UnsupportedOptionError(
@@ -86,7 +92,7 @@ def wanted_of(form: Form, served: ServedModels, limits: LimitsConfig, endpoint: 
     granularities = _granularities(form, response_format, asked.task)
     options = asked.options(
         # Segments and cues are cut between words.
-        word_times=response_format in ("verbose_json", "srt", "vtt"),
+        word_times=response_format in ("verbose_json", "srt", "vtt", "diarized_json"),
         # A segment's avg_logprob needs them too.
         logprobs=logprobs or (response_format == "verbose_json" and "segment" in granularities),
     )
@@ -96,21 +102,16 @@ def wanted_of(form: Form, served: ServedModels, limits: LimitsConfig, endpoint: 
         request=TranscriptionRequest(
             asked.model.name,
             options,
-            channel_of(form),
+            channel_of(form, diarizer),
             limits.request_timeout_s,
             wording=asked.wording,
+            diarizer=diarizer,
         ),
         format=response_format,
         granularities=granularities,
         logprobs=logprobs,
         stream=stream,
     )
-
-
-def _format(form: Form) -> str:
-    if form.one("response_format") == "diarized_json":
-        raise UnsupportedOptionError("response_format", _NO_SPEAKERS)
-    return form.choice("response_format", FORMATS, "json")
 
 
 def _granularities(form: Form, response_format: str, task: Task) -> frozenset[str]:
@@ -155,8 +156,8 @@ def _refuse_what_no_model_does(form: Form) -> None:
 
 _REFUSED: Mapping[str, str] = {
     "prompt": "no served model takes a prompt",
-    "known_speaker_names": _NO_SPEAKERS,
-    "known_speaker_references": _NO_SPEAKERS,
+    "known_speaker_names": _NO_NAMES,
+    "known_speaker_references": _NO_NAMES,
 }
 
 

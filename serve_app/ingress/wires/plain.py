@@ -57,7 +57,11 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         wanted = request_of(form, served, config.limits.request_timeout_s)
         transcript = await transcribe(http, backend, form.upload, wanted.request)
         body = {
-            **render.plain_json(transcript, segments=wanted.timestamps),
+            **render.plain_json(
+                transcript,
+                segments=wanted.timestamps,
+                speakers=wanted.request.diarizer is not None,
+            ),
             "filename": form.filename,
             "timestamp": datetime.now(UTC).isoformat(),
             **simulated_of(wanted.model),
@@ -87,6 +91,10 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
                                     "start": {"type": "number", "description": "Seconds."},
                                     "end": {"type": "number", "description": "Seconds."},
                                     "text": {"type": "string"},
+                                    "speaker": {
+                                        "type": ["string", "null"],
+                                        "description": "With `diarize` only.",
+                                    },
                                 },
                             },
                         },

@@ -19,6 +19,11 @@ FIELDS: Mapping[str, Schema] = {
         "default": True,
         "description": "Without, `segments` is empty.",
     },
+    "diarize": {
+        "type": "boolean",
+        "default": False,
+        "description": "Segments with their `speaker`: A, B, … in the order of their first words.",
+    },
     "channel": CHANNEL,
 }
 
@@ -39,11 +44,13 @@ def request_of(form: Form, served: ServedModels, timeout_s: float) -> Wanted:
     """
     asked = tasks.asked_of(form, served)
     timestamps = form.flag("include_timestamps", default=True)
+    diarizer = served.diarizing("diarize", wanted=form.flag("diarize", default=False))
     request = TranscriptionRequest(
         asked.model.name,
-        asked.options(word_times=timestamps),
-        channel_of(form),
+        asked.options(word_times=timestamps or diarizer is not None),
+        channel_of(form, diarizer),
         timeout_s,
+        diarizer=diarizer,
         wording=asked.wording,
     )
     return Wanted(asked.model, request, timestamps)

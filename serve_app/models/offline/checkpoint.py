@@ -15,8 +15,10 @@ from serve_app.models.loader import checkpoint_path, verify
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-def restore(config: ModelConfig) -> Any:  # NeMo's models are untyped
+def restore(config: ModelConfig, family: Any = ASRModel) -> Any:  # NeMo's models are untyped
     """The model in evaluation mode, on its device, in its precision, without dither.
+
+    `family` is what of NeMo's it must be one of.
 
     Raises:
         ConfigError: the checkpoint is missing, unreadable, unsafe, or differs from its sha256, or
@@ -28,7 +30,7 @@ def restore(config: ModelConfig) -> Any:  # NeMo's models are untyped
     path = checkpoint_path(config) or _from_hub(config)
     verify(path, config)
     try:
-        model = ASRModel.restore_from(str(path), map_location=device)
+        model = family.restore_from(str(path), map_location=device)
     except Exception as error:  # NeMo, tarfile and torch raise many kinds; all mean this
         raise ConfigError(
             f"models.{config.name}.checkpoint", f"{path} is no NeMo checkpoint: {error}"
