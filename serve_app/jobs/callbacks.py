@@ -6,6 +6,7 @@ once more rather than not at all: its id is the same in every try.
 """
 
 import asyncio
+import base64
 import ipaddress
 import json
 import logging
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 3600.0
 _MAX_URL_CHARACTERS = 2048
-_MIN_SECRET_CHARACTERS = 24
+_SECRET_PREFIX, _MIN_SECRET_BYTES = "whsec_", 24
 _LEASE_MARGIN_S = 30.0
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -46,13 +47,14 @@ class Callbacks:
             ConfigError: the secret is none of Standard Webhooks'.
         """
         try:
-            if len(secret) < _MIN_SECRET_CHARACTERS:
-                raise ValueError("it is too short")
-            self._webhook = Webhook(secret)
-        except (ValueError, RuntimeError) as error:
+            key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+        except ValueError:
+            key = b""
+        if not secret.startswith(_SECRET_PREFIX) or len(key) < _MIN_SECRET_BYTES:
             raise ConfigError(
                 "jobs.callback_secret_file", "is no `whsec_` and base64 of 24 bytes or more"
-            ) from error
+            )
+        self._webhook = Webhook(key)
         self._timeout_s = config.callback_timeout_s
         self._max_attempts = config.max_callback_attempts
         self._allows_private = config.callbacks_to_private_addresses

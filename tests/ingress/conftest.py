@@ -14,6 +14,7 @@ import uvicorn
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
 from serve_app.ingress.backend.fake import ScriptedBackend
+from serve_app.ingress.jobs.desk import Desk
 
 MODELS = (
     {
@@ -67,10 +68,13 @@ class Site:
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def open_site(backend: ScriptedBackend, settings: dict[str, Any]) -> Site:
+async def open_site(
+    backend: ScriptedBackend, settings: dict[str, Any], desk: Desk | None = None
+) -> Site:
     config = ServerConfig.model_validate({"models": MODELS, **settings})
     listener = socket.create_server(("127.0.0.1", 0))
-    options = uvicorn.Config(build_app(config, backend), lifespan="off", ws="none", log_config=None)
+    app = build_app(config, backend, desk=desk)
+    options = uvicorn.Config(app, lifespan="off", ws="none", log_config=None)
     options.load()
     server = uvicorn.Server(options)
     server.lifespan = options.lifespan_class(options)

@@ -123,6 +123,7 @@ class DecoderPool:
         decoder = await self._borrow()
         inbox = os.dup(decoder.inbox)  # its own, so that it stays this file whatever ends
         try:
+            os.lseek(inbox, 0, os.SEEK_SET)
             num_bytes = await fill(inbox)
             async with aclosing(
                 self._blocks(decoder, channel, max_audio_s, inbox_bytes=num_bytes)

@@ -1,0 +1,244 @@
+"""Jobs on the wire: handed in, asked for, stopped and forgotten, as clients of them do."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audio.audio_files import encode, speechlike
+from tests.jobs.office import eventually, office, recording
+
+SAYING = recording("say", "hello out there", seconds=3.0)
+
+
+async def test_a_job_is_taken_worked_on_and_its_result_is_that_of_transcribe(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path) as opened:
+        response = await opened.submit(SAYING, model="tiny", language="en")
+        assert response.status_code == 202
+        told = response.json()
+        assert told["status"] == "pending"
+        assert told["message"]
+        done = await opened.until(told["job_id"], "completed")
+        assert done["progress"] == 1
+        assert (done["processed_s"], done["duration_s"]) == (3.0, 3.0)
+        assert done["filename"] == "0.wav"
+        assert done["created_at"] <= done["completed_at"] < done["expires_at"]
+        assert done["error"] is None
+        result = (await opened.http.get(f"/jobs/{told['job_id']}/result")).json()
+        assert done["result"] == result
+        assert result["text"] == "hello out there"
+        assert result["segments"] == [{"start": 0.0, "end": 3.0, "text": "hello out there"}]
+        assert result["filename"] == "0.wav"
+        assert result["timestamp"]
+
+
+async def test_a_job_of_several_recordings_tells_of_each(tmp_path: Path) -> None:
+    async with office(tmp_path) as opened:
+        parts = [recording("say", f"number {n}") for n in range(5)]
+        job = await opened.accepted(*parts[:2], recording("bad"), *parts[2:])
+        done = await opened.until(job, "failed")
+        assert [each["status"] for each in done["files"]].count("failed") == 1
+        assert done["files"][2]["error_code"] == "undecodable_audio"
+        assert "it is bad" in done["error"]
+        results = (await opened.http.get(f"/jobs/{job}/result")).json()["results"]
+        assert [each.get("text") for each in results] == [
+            "number 0",
+            "number 1",
+            None,
+            "number 2",
+            "number 3",
+            "number 4",
+        ]
+        assert "it is bad" in results[2]["error"]
+
+
+@pytest.mark.parametrize("response_format", ["verbose_json", "text", "srt", "vtt"])
+async def test_a_result_comes_in_the_formats_of_the_other_wires(
+    tmp_path: Path, response_format: str
+) -> None:
+    async with office(tmp_path) as opened:
+        job = await opened.accepted(SAYING)
+        await opened.until(job, "completed")
+        params = {"response_format": response_format}
+        response = await opened.http.get(f"/jobs/{job}/result", params=params)
+        assert response.status_code == 200
+        assert "hello out there" in response.text
+        if response_format == "verbose_json":
+            assert [word["word"] for word in response.json()["words"]] == ["hello", "out", "there"]
+
+
+async def test_what_is_not_finished_failed_or_unknown_is_told_as_such(tmp_path: Path) -> None:
+    async with office(tmp_path, max_attempts=2) as opened:
+        hanging = await opened.accepted(recording("hang"))
+        await opened.until(hanging, "processing")
+        assert (await opened.http.get(f"/jobs/{hanging}/result")).status_code == 400
+        broken = await opened.accepted(recording("break"))
+        told = await opened.until(broken, "failed")
+        assert told["files"][0]["num_attempts"] == 2
+        assert told["files"][0]["error_code"] == "engine_failed"
+        response = await opened.http.get(f"/jobs/{broken}/result")
+        assert response.status_code == 500
+        assert "broken" in response.json()["detail"]
+        for method, path in (
+            ("GET", "/jobs/job_x/status"),
+            ("GET", "/jobs/job_x/result"),
+            ("POST", "/jobs/job_x/cancel"),
+            ("DELETE", "/jobs/job_x"),
+        ):
+            assert (await opened.http.request(method, path)).status_code == 404
+
+
+async def test_cancelling_stops_the_work_and_is_told(tmp_path: Path) -> None:
+    async with office(tmp_path) as opened:
+        job = await opened.accepted(recording("hang"))
+        await opened.until(job, "processing")
+        await opened.graph.has_begun.wait()
+        response = await opened.http.post(f"/jobs/{job}/cancel")
+        assert (response.status_code, response.json()["status"]) == (200, "cancelled")
+        assert response.json()["message"]
+        async with asyncio.timeout(5):
+            await opened.graph.abandoned.wait()
+        again = await opened.http.post(f"/jobs/{job}/cancel")
+        assert (again.status_code, again.json()["error"]["code"]) == (400, "job_ended")
+        assert (await opened.http.get(f"/jobs/{job}/result")).status_code == 400
+
+
+async def test_a_forgotten_job_leaves_nothing(tmp_path: Path) -> None:
+    async with office(tmp_path, keep_audio=True) as opened:
+        job = await opened.accepted(SAYING, SAYING)
+        await opened.until(job, "completed")
+        assert opened.num_stored == 2
+        assert (await opened.http.delete(f"/jobs/{job}")).status_code == 200
+        assert opened.num_stored == 0
+        assert (await opened.http.get(f"/jobs/{job}/status")).status_code == 404
+
+
+async def test_pages_cover_all_jobs_of_a_status_the_newest_first(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False) as opened:
+        ids = [await opened.accepted(SAYING) for _ in range(25)]
+        await opened.http.post(f"/jobs/{ids[3]}/cancel")
+        found: list[str] = []
+        params: dict[str, Any] = {"limit": 7, "status": "pending"}
+        while True:
+            page = (await opened.http.get("/jobs", params=params)).json()
+            found += [job["job_id"] for job in page["jobs"]]
+            if page["next_cursor"] is None:
+                break
+            params["cursor"] = page["next_cursor"]
+        assert found == [each for each in reversed(ids) if each != ids[3]]
+        for wrong in ({"limit": 0}, {"limit": 5000}, {"status": "lost"}, {"cursor": "x"}):
+            assert (await opened.http.get("/jobs", params=wrong)).status_code == 400
+
+
+async def test_the_same_key_is_the_same_job_whatever_comes_at_once(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False) as opened:
+        answers = await asyncio.gather(
+            *(opened.submit(SAYING, idempotency_key="k") for _ in range(8))
+        )
+        assert {each.status_code for each in answers} == {202}
+        assert len({each.json()["job_id"] for each in answers}) == 1
+        assert opened.num_stored == 1
+        other = await opened.submit(recording("say", "something else"), idempotency_key="k")
+        assert other.status_code == 409
+        assert opened.num_stored == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"priority": "high"}, "priority"),
+        ({"priority": "101"}, "priority"),
+        ({"time_to_live_s": "0"}, "time_to_live_s"),
+        ({"time_to_live_s": "1e12"}, "time_to_live_s"),
+        ({"time_to_live_s": "nan"}, "time_to_live_s"),
+        ({"callback_url": "https://example.org/done"}, "callback_url"),
+        ({"idempotency_key": "k" * 300}, "idempotency_key"),
+        ({"model": "nobody"}, "model"),
+        ({"channel": "left"}, "channel"),
+        ({"unheard": "of"}, "unheard"),
+        ({"diarize": "true"}, "diarize"),
+    ],
+)
+async def test_a_wrong_field_is_refused_and_nothing_is_kept(
+    tmp_path: Path, fields: dict[str, str], param: str
+) -> None:
+    async with office(tmp_path, works=False) as opened:
+        response = await opened.submit(SAYING, **fields)
+        assert 400 <= response.status_code < 500
+        assert response.json()["error"]["param"] == param
+        assert opened.num_stored == 0
+        assert (await opened.http.get("/jobs")).json()["jobs"] == []
+
+
+async def test_uploads_have_limits_of_their_own(tmp_path: Path) -> None:
+    limits = {"max_upload_bytes": 10_000, "max_files": 3, "max_queued": 4}
+    async with office(tmp_path, works=False, **limits) as opened:
+        assert (await opened.submit(SAYING + bytes(10_000))).status_code == 413
+        assert (await opened.submit(*[SAYING] * 4)).status_code == 400
+        assert (await opened.submit(b"")).status_code == 400
+        assert (await opened.submit(b"no audio at all")).status_code == 415
+        assert (await opened.submit(SAYING, b"no audio at all")).status_code == 415
+        assert opened.num_stored == 0
+        await opened.accepted(*[SAYING] * 3)
+        await opened.accepted(SAYING)
+        full = await opened.submit(SAYING)
+        assert (full.status_code, "retry-after" in full.headers) == (429, True)
+        assert opened.num_stored == 4
+
+
+async def test_the_store_of_audio_has_a_bound(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False, max_stored_bytes=200_000) as opened:
+        large = SAYING + bytes(150_000)
+        await opened.accepted(large)
+        assert (await opened.submit(large)).status_code == 429
+        assert opened.num_stored == 1
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False) as opened:
+        _, writer = await asyncio.open_connection("127.0.0.1", opened.site.port)
+        head = (
+            b"POST /transcribe/async HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            b"--b\r\nContent-Disposition: form-data; name=file; filename=a.wav\r\n\r\n"
+        )
+        writer.write(head + SAYING + bytes(300_000))
+        await eventually(lambda: _is(opened.num_stored == 1))
+        writer.close()
+        await eventually(lambda: _is(opened.num_stored == 0))
+        assert (await opened.http.get("/jobs")).json()["jobs"] == []
+
+
+async def test_a_form_in_pieces_of_any_size_is_the_same_form(tmp_path: Path) -> None:
+    wav = encode(speechlike(0.5, 16_000), 16_000, "WAV", "PCM_16")
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="priority"\r\n\r\n7\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="x/y.wav"\r\n'
+        b"Content-Type: audio/wav\r\n\r\n" + wav + b"\r\n--b--\r\n"
+    )
+    async with office(tmp_path, works=False, keep_audio=True) as opened:
+        for size in (1, 7, 100, 4096, len(body)):
+
+            async def pieces(size: int = size) -> Any:
+                for start in range(0, len(body), size):
+                    yield body[start : start + size]
+
+            response = await opened.http.post(
+                "/transcribe/async",
+                content=pieces(),
+                headers={"content-type": "multipart/form-data; boundary=b"},
+            )
+            assert response.status_code == 202
+            told = response.json()
+            assert (told["filename"], told["priority"]) == ("y.wav", 7)
+            assert told["duration_s"] == 0.5
+        stored = list((tmp_path / "audio").glob("*"))
+        assert len(stored) == 5
+        assert {path.read_bytes() for path in stored} == {wav}
+
+
+async def _is(holds: bool) -> bool:
+    return holds
