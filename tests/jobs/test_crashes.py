@@ -76,7 +76,7 @@ async def test_a_process_killed_at_any_moment_loses_nothing_that_it_was_told(
     assert num_delivered == sum(job.status.has_ended for job in jobs)
     for job in jobs:
         assert job.status.has_ended == all(file.status.has_ended for file in job.files)
-    async with asyncio.timeout(5):  # nothing is locked
+    async with asyncio.timeout(20):  # nothing is locked
         new, _ = await store.submit(new_job(priority=1))
         assert (await eventually_leased(store)).job_id == new.id
 

@@ -140,7 +140,9 @@ async def test_a_callback_is_tried_until_it_is_delivered(store: JobStore) -> Non
     assert (first.job_id, first.url, first.num_attempts) == (job.id, URL, 1)
     assert await store.deliveries("w", most=5, lease_s=LONG_S) == ()
     await store.not_delivered(first, "it answers \0 500", retry_in_s=0.0)
+    await store.delivered(first)  # it has said already what came of it
     found = await store.find(job.id, None)
+    assert found.callback_delivered_at is None
     assert found.callback_error == "it answers \N{REPLACEMENT CHARACTER} 500"
     (second,) = await store.deliveries("w", most=5, lease_s=LONG_S)
     assert (second.id, second.num_attempts) == (first.id, 2)

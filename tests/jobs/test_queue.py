@@ -199,7 +199,7 @@ async def test_a_worker_that_is_cancelled_leaves_nothing_locked(store: JobStore)
             await asyncio.sleep(0)  # one turn of the loop
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await store.submit(new_job(priority=1))
         assert len(await _lease(store)) == 1
 

@@ -121,7 +121,7 @@ async def take_audio(
 def _first(since: ColumnElement[float], most: int, now_s: float) -> ColumnElement[bool]:
     """Of the `most` jobs whose time `since` has come for longest."""
     due = select(jobs.c.number).where(since <= now_s).order_by(since).limit(most)
-    return jobs.c.number.in_(due.scalar_subquery()) & (since <= now_s)
+    return jobs.c.number.in_(due.scalar_subquery())
 
 
 async def _audio(connection: AsyncConnection, numbers: Collection[int]) -> tuple[StoredAudio, ...]:
