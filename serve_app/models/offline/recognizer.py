@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from serve_app.allocator import Trimmer
 from serve_app.audio.waveform import SAMPLE_RATE_HZ
 from serve_app.config import ModelConfig
 from serve_app.models.protocols import DeviceMemoryError, ModelInfo, RecognitionRequest
@@ -30,6 +31,7 @@ class NemoRecognizer(ABC):
 
     def __init__(self, model: Any, config: ModelConfig) -> None:
         self._model = model
+        self._trim = Trimmer()
         self._device: torch.device = next(model.parameters()).device
         self._frame_s = float(
             model.cfg.preprocessor.window_stride * model.encoder.subsampling_factor
@@ -55,19 +57,24 @@ class NemoRecognizer(ABC):
     def recognize(self, prepared: object) -> list[Hypothesis]:
         assert isinstance(prepared, _Rows)
         try:
-            with torch.inference_mode():
-                samples = prepared.samples.to(self._device, non_blocking=True)
-                return self._hypotheses(
-                    prepared.requests,
-                    samples.to(torch.float32) / 32768.0,
-                    prepared.num_samples.to(self._device, non_blocking=True),
-                )
+            return self._recognized(prepared)
         except torch.OutOfMemoryError as error:
             reason = str(error)
+        finally:
+            self._trim()
         # Not within `except`: the error's trace holds the frames, and they the tensors, of what
         # did not fit.
         torch.cuda.empty_cache()
         raise DeviceMemoryError(reason)
+
+    def _recognized(self, prepared: _Rows) -> list[Hypothesis]:
+        with torch.inference_mode():
+            samples = prepared.samples.to(self._device, non_blocking=True)
+            return self._hypotheses(
+                prepared.requests,
+                samples.to(torch.float32) / 32768.0,
+                prepared.num_samples.to(self._device, non_blocking=True),
+            )
 
     @abstractmethod
     def _hypotheses(
