@@ -19,12 +19,14 @@ def postgres_folder() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """Of an empty database."""
     if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path}/folder/jobs.sqlite3"
+        yield f"sqlite+aiosqlite:///{tmp_path}/folder/jobs.sqlite3"
+        return
     folder = request.getfixturevalue("postgres_folder")
-    return await postgres.new_database(folder, uuid.uuid4().hex)
+    async with postgres.new_database(folder, uuid.uuid4().hex) as url:
+        yield url
 
 
 @pytest.fixture

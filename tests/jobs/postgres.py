@@ -5,8 +5,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +88,15 @@ def url(folder: str, database: str = "postgres") -> str:
     return f"postgresql+asyncpg://{USER}@/{database}?host={folder}"
 
 
-async def new_database(folder: str, name: str) -> str:
-    """Its URL."""
+@asynccontextmanager
+async def new_database(folder: str, name: str) -> AsyncIterator[str]:
+    """Its URL; dropped at the end, whoever is connected."""
     import asyncpg
 
     connection = await asyncpg.connect(host=folder, user=USER, database="postgres")
     try:
         await connection.execute(f'CREATE DATABASE "{name}"')
+        yield url(folder, name)
+        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await connection.close()
-    return url(folder, name)
