@@ -40,7 +40,7 @@ class Clip:
         return sum(chunk.duration_s for chunk in self.chunks)
 
 
-def make_clips(num_clips: int, *, max_chunk_s: float) -> list[Clip]:
+def make_clips(num_clips: int, *, max_chunk_s: float, max_pause_s: float) -> list[Clip]:
     """Half the bundled samples, over and over; half digits joined to mixed lengths; shuffled."""
     samples = _samples()
     num_mixed = num_clips // 2
@@ -50,7 +50,7 @@ def make_clips(num_clips: int, *, max_chunk_s: float) -> list[Clip]:
     decoded: dict[bytes, tuple[Chunk, ...]] = {}
     for _, upload in uploads:
         if upload not in decoded:
-            decoded[upload] = _chunks(upload, max_chunk_s)
+            decoded[upload] = _chunks(upload, max_chunk_s, max_pause_s)
     return [Clip(name, upload, decoded[upload]) for name, upload in uploads]
 
 
@@ -82,7 +82,11 @@ def _mixed(count: int) -> Iterator[tuple[str, bytes]]:
         yield f"mixed-{number}.{container.lower()}", file.getvalue()
 
 
-def _chunks(upload: bytes, max_chunk_s: float) -> tuple[Chunk, ...]:
-    chunker = Chunker(max_chunk_s=max_chunk_s)
-    chunks = [chunk for block in heard_blocks(upload) for chunk in chunker.push(block)]
+def _chunks(upload: bytes, max_chunk_s: float, max_pause_s: float) -> tuple[Chunk, ...]:
+    chunker = Chunker(max_chunk_s=max_chunk_s, max_pause_s=max_pause_s)
+    chunks = [
+        chunk
+        for block in heard_blocks(upload, unheard_s=max_chunk_s)
+        for chunk in chunker.push(block)
+    ]
     return (*chunks, *chunker.flush())

@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(args: argparse.Namespace) -> Results:
     model = _dilated(model_of(args.config, args.model), args.dilate)
-    clips = make_clips(args.clips, max_chunk_s=model.max_chunk_s)
+    clips = make_clips(args.clips, max_chunk_s=model.max_chunk_s, max_pause_s=model.max_pause_s)
     _say(f"loading {model.name}")
     recognizer = load_recognizer(model)
     serving: AbstractContextManager[Server]

@@ -62,17 +62,20 @@ def heard_blocks(
     *,
     channel: Channel = "mix",
     max_audio_s: float = float("inf"),
+    unheard_s: float = 0.0,
     decode: Callable[..., Iterator[Pcm]] = decode_blocks,
 ) -> Iterator[Block]:
     """The same, with where somebody may be speaking: blocks of one channel each, the channels in
-    turn. Raises what `decode_blocks` does."""
+    turn. Of a recording of up to `unheard_s` nobody asks. Raises what `decode_blocks` does."""
     detector = SileroDetector()
     listeners: list[Listener] = []
     try:
         for pcm in decode(data, channel=channel, max_audio_s=max_audio_s):
             channels = pcm.reshape(len(pcm), -1)
             if not listeners:
-                listeners = [Listener(detector, number) for number in range(channels.shape[1])]
+                listeners = [
+                    Listener(detector, number, unheard_s) for number in range(channels.shape[1])
+                ]
             for number, listener in enumerate(listeners):
                 yield from listener.push(channels[:, number])
         for listener in listeners:

@@ -13,7 +13,7 @@ import numpy as np
 
 from serve_app.audio.speech import SILENCE_POWER
 from serve_app.audio.voice import Detector
-from serve_app.audio.waveform import WINDOW, Block, Pcm
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, WINDOW, Block, Pcm
 
 THRESHOLD = 0.3
 """Of the probability: what is missed is lost, what is taken for speech costs a model's time. Of 400
@@ -33,19 +33,23 @@ BLOCK_SAMPLES = _BLOCK_WINDOWS * WINDOW
 class Listener:
     """One channel of one recording; the same blocks however its samples come."""
 
-    def __init__(self, detector: Detector, channel: int = 0) -> None:
-        """`detector` may be shared: it is reset before each use."""
+    def __init__(self, detector: Detector, channel: int = 0, unheard_s: float = 0.0) -> None:
+        """`detector` may be shared: it is reset before each use. A recording of up to `unheard_s`
+        is not listened to, and may be speech everywhere: one chunk holds it."""
         self._channel = channel
         self._detector = detector
+        self._unheard = round(unheard_s * SAMPLE_RATE_HZ)
         self._lead: Pcm = np.zeros(0, np.int16)
         self._pending: list[Pcm] = []
         self._num_pending = 0
+        self._listens = False
 
     def push(self, pcm: Pcm) -> Iterator[Block]:
         """The blocks that `pcm` completes."""
         self._pending.append(pcm)
         self._num_pending += len(pcm)
-        if self._num_pending < BLOCK_SAMPLES:
+        self._listens = self._listens or self._num_pending > self._unheard
+        if not self._listens or self._num_pending < BLOCK_SAMPLES:
             return
         held = np.concatenate(self._pending)
         num_whole = len(held) // BLOCK_SAMPLES * BLOCK_SAMPLES
@@ -55,11 +59,14 @@ class Listener:
 
     def flush(self) -> Iterator[Block]:
         """The rest, if any; nothing follows."""
-        if self._num_pending:
-            yield self._block(np.concatenate(self._pending))
+        held = np.concatenate([np.zeros(0, np.int16), *self._pending])
         self._pending, self._num_pending = [], 0
+        for start in range(0, len(held), BLOCK_SAMPLES):
+            yield self._block(held[start : start + BLOCK_SAMPLES])
 
     def _block(self, pcm: Pcm) -> Block:
+        if not self._listens:
+            return Block(pcm, bytes([1]) * -(-len(pcm) // WINDOW), self._channel)
         num_samples = _STRETCH_WINDOWS * WINDOW
         speech = b"".join(
             self._heard(pcm[start : start + num_samples])

@@ -115,7 +115,11 @@ class Preprocessor:
         with self._workloads[model.name].recording(expected_s) as underway:
             async with (
                 self._place(model, expected_s),
-                aclosing(self._decoders.decode(upload, channel=request.channel)) as blocks,
+                aclosing(
+                    self._decoders.decode(
+                        upload, channel=request.channel, unheard_s=model.max_chunk_s
+                    )
+                ) as blocks,
                 aclosing(self._recognized(blocks, request, underway)) as parts,
             ):
                 async for part in parts:

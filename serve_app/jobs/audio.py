@@ -7,10 +7,12 @@ no more than a few pieces of a recording are in memory at a time.
 import asyncio
 import io
 import os
+import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, ParamSpec, Protocol, Self, TypeVar
 
@@ -26,6 +28,7 @@ PLACE = "jobs.audio_url"
 PIECE_BYTES = 1 << 20
 
 _PART = ".part"
+_NAME = re.compile(r"[0-9a-f]{32}")
 _BLOCK_BYTES = 8 << 20
 """What an object store is sent at once. S3 takes 10,000 of them, of 5 MiB at least."""
 _P = ParamSpec("_P")
@@ -92,6 +95,25 @@ class AudioStore:
             OSError: it cannot be deleted.
         """
         await asyncio.to_thread(_delete, audio.url)
+
+    async def older(self, *, than_s: float) -> Sequence[StoredAudio]:
+        """All recordings that were written longer ago.
+
+        Raises:
+            OSError: the folder cannot be listed.
+        """
+        return await asyncio.to_thread(self._older, time.time() - than_s)
+
+    def _older(self, before_s: float) -> Sequence[StoredAudio]:
+        try:
+            found: dict[str, Any] = self._files.find(self._folder, maxdepth=1, detail=True)
+        except FileNotFoundError:
+            return ()
+        return [
+            StoredAudio(self._files.unstrip_protocol(path), int(info.get("size") or 0))
+            for path, info in found.items()
+            if _NAME.fullmatch(path.rpartition("/")[2]) and _written_at_s(info) < before_s
+        ]
 
     async def sweep(self, *, older_than_s: float) -> int:
         """Remove what processes that died left unfinished, if nothing was written to it for so
@@ -248,6 +270,17 @@ async def _copy(source: BinaryIO, target: _Writable, piece_bytes: int) -> int:
         await _in_thread(target.write, piece)
         num_bytes += len(piece)
     return num_bytes
+
+
+def _written_at_s(info: Mapping[str, Any]) -> float:
+    """As file systems call it; what does not tell is new."""
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        written = info.get(name)
+        if isinstance(written, datetime):
+            return written.timestamp()
+        if isinstance(written, int | float):
+            return float(written)
+    return time.time()
 
 
 def _open(url: str) -> BinaryIO:

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _KEEP_S = 10.0
 """Between two looks for what is to be forgotten."""
+_TIDY_S = 3600.0
 _AT_ONCE = 100
 """Jobs that are forgotten, and callbacks that are delivered, in one go."""
 _PATIENCE_S = 30.0
@@ -82,6 +83,7 @@ class Worker:
         loops: list[tuple[Callable[[], Awaitable[object]], float]] = [
             (self.turn, self._config.poll_s),
             (self.keep, _KEEP_S),
+            (self.tidy, _TIDY_S),
         ]
         if self._callbacks is not None:
             loops.append((self.deliver, self._config.poll_s))
@@ -204,7 +206,15 @@ class Worker:
             audio += await self._store.take_audio_of_ended(most=_AT_ONCE)
         for each in audio:
             await self._audio.delete(each)
+
+    async def tidy(self) -> None:
+        """Delete recordings that never became a job's, or no longer are: processes die."""
         await self._audio.sweep(older_than_s=_UNFINISHED_S)
+        old = await self._audio.older(than_s=_UNFINISHED_S)
+        nobodys = set(await self._store.without_job([audio.url for audio in old]))
+        for audio in old:
+            if audio.url in nobodys:
+                await self._audio.delete(audio)
 
     async def _for_ever(self, step: Callable[[], Awaitable[object]], every_s: float) -> None:
         """Again and again, at once where there is room for more."""

@@ -96,7 +96,7 @@ async def local_preprocessor(
         diarizers = (diarizer[0],)
         handles[diarizer[0].name] = LocalHandle(LocalDiarization(*diarizer))
     preprocessor = LocalPreprocessor.__new__(LocalPreprocessor)
-    await preprocessor.__init__(config, max_audio_s, (model,), handles, diarizers)  # type: ignore[misc]  # as Serve does
+    await preprocessor.__init__(config, max_audio_s, max_audio_s, (model,), handles, diarizers)  # type: ignore[misc]  # as Serve does
     try:
         yield preprocessor
     finally:

@@ -1,15 +1,12 @@
 """Recordings whose speakers are told apart: how many at a time, and what fails with what."""
 
 import asyncio
-import io
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile as sf
 
 from serve_app.config import BatchConfig, DiarizationConfig, ModelConfig, PreprocessorConfig
 from serve_app.deployments.diarization.hearings import Hearings
@@ -21,6 +18,7 @@ from serve_app.models.protocols import RecognitionOptions
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Transcript
 from tests.deployments.local_graph import local_preprocessor
+from tests.graph.recordings import speech_wav
 
 MODEL = ModelConfig(
     name="model", kind="simulated", max_chunk_s=30.0, batch=BatchConfig(max_batch_size=4)
@@ -54,13 +52,6 @@ class HeldDiarizer(SimulatedDiarizer):
         return super().hear(memory, pcm, is_last=is_last)
 
 
-def noise_wav(duration_s: float) -> bytes:
-    noise = np.random.default_rng(3).normal(0, 0.1, round(duration_s * 16_000))
-    file = io.BytesIO()
-    sf.write(file, noise, 16_000, format="WAV", subtype="PCM_16")
-    return file.getvalue()
-
-
 def replica_of(preprocessor: Preprocessor) -> Diarization:
     replica = preprocessor._handles["speakers"]._replica  # type: ignore[attr-defined]  # a local one
     assert isinstance(replica, Diarization)
@@ -71,7 +62,7 @@ async def test_a_transcript_has_its_speakers_if_they_are_asked_for() -> None:
     async with local_preprocessor(
         MODEL, CONFIG, diarizer=(SPEAKERS, SimulatedDiarizer(SPEAKERS))
     ) as preprocessor:
-        upload = noise_wav(95.0)
+        upload = speech_wav(95.0)
         parts = [part async for part in preprocessor.stream(upload, REQUEST)]
         plain = await preprocessor.transcribe(upload, replace(REQUEST, diarizer=None))
         infos = await preprocessor.models()
@@ -90,7 +81,7 @@ async def test_a_transcript_has_its_speakers_if_they_are_asked_for() -> None:
 async def test_one_recording_too_many_is_refused_before_it_is_decoded() -> None:
     held = HeldDiarizer()
     async with local_preprocessor(MODEL, CONFIG, diarizer=(SPEAKERS, held)) as preprocessor:
-        upload = noise_wav(2.0)
+        upload = speech_wav(2.0)
         first = [asyncio.create_task(preprocessor.transcribe(upload, REQUEST)) for _ in range(2)]
         for _ in first:
             await asyncio.wait_for(held.begun.get(), WAITING)
@@ -109,7 +100,7 @@ async def test_a_model_that_fails_fails_the_recording_and_in_the_end_the_replica
     async with local_preprocessor(MODEL, CONFIG, diarizer=(SPEAKERS, held)) as preprocessor:
         for _ in range(4):
             with pytest.raises(EngineError, match="speakers failed: RuntimeError"):
-                await preprocessor.transcribe(noise_wav(1.0), REQUEST)
+                await preprocessor.transcribe(speech_wav(1.0), REQUEST)
         with pytest.raises(RuntimeError, match="answers nobody"):
             replica_of(preprocessor).check_health()
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.graph.conftest import ROOT, SLOW, eventually, free_port
-from tests.graph.recordings import noise_wav
+from tests.graph.recordings import speech_wav
 from tests.graph.test_stopping import start
 from tests.models.random_sortformer import build
 
@@ -69,7 +69,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_recordings_have_the_same_speakers_alone_and_side_by_side(site: Site) -> None:
-    clips = [noise_wav(7.0), noise_wav(9.5)]
+    clips = [speech_wav(7.0), speech_wav(9.5)]
     alone = [site.segments(clip) for clip in clips]
     assert all(segment["speaker"] in "ABCD" for segments in alone for segment in segments)
     with ThreadPoolExecutor(6) as pool:
@@ -80,7 +80,7 @@ def test_recordings_have_the_same_speakers_alone_and_side_by_side(site: Site) ->
 
 
 def test_recordings_end_when_who_listened_dies_and_the_next_are_heard(site: Site) -> None:
-    form = site.form(noise_wav(300.0), response_format="diarized_json", stream="true")
+    form = site.form(speech_wav(300.0), response_format="diarized_json", stream="true")
     kinds, said = [], {}
     with httpx.stream("POST", site.address + ROUTE, **form) as events:
         for line in events.iter_lines():
@@ -93,5 +93,5 @@ def test_recordings_end_when_who_listened_dies_and_the_next_are_heard(site: Site
                     replica.kill()
     assert set(kinds[:-1]) == {"transcript.text.delta", "transcript.text.segment"}
     assert (kinds[-1], said["error"]["code"]) == ("error", "model_unavailable")
-    assert site.segments(noise_wav(3.0))
+    assert site.segments(speech_wav(3.0))
     eventually(lambda: httpx.get(f"{site.address}/ready").status_code == 200)

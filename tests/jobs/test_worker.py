@@ -1,6 +1,7 @@
 """Workers: what they hold, what they lose, and how work ends when anything dies."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -124,6 +125,24 @@ async def test_time_to_live_ends_a_job_and_its_audio_goes_with_its_end(tmp_path:
             while opened.num_stored:
                 await opened.worker.keep()
         assert (await opened.status(kept))["result"]["text"] == "stays"
+
+
+async def test_audio_that_is_no_jobs_is_deleted_once_it_is_old(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False, keep_audio=True) as opened:
+        await opened.accepted(recording("say", "stays"))
+        (tmp_path / "audio" / ("0" * 32)).write_bytes(b"of an upload whose process died")
+        (tmp_path / "audio" / ("1" * 32)).write_bytes(b"just arriving")
+        (tmp_path / "audio" / "notes.txt").write_bytes(b"not ours")
+        worker = await opened.employ()
+        await worker.tidy()
+        assert opened.num_stored == 4
+        for path in (tmp_path / "audio").glob("*"):
+            if not path.name.startswith("1"):
+                os.utime(path, (0, 0))
+        await worker.tidy()
+        left = {path.name for path in (tmp_path / "audio").glob("*")}
+        assert "0" * 32 not in left
+        assert len(left) == 3
 
 
 async def _is(holds: bool) -> bool:

@@ -93,7 +93,11 @@ def _answer(
     _allow_processor_time(request.cpu_s)
     try:
         for block in heard_blocks(
-            upload, channel=request.channel, max_audio_s=request.max_audio_s, decode=decode
+            upload,
+            channel=request.channel,
+            max_audio_s=request.max_audio_s,
+            unheard_s=request.unheard_s,
+            decode=decode,
         ):
             _say(peer, BLOCK, block_to_bytes(block))
         _say(peer, END)

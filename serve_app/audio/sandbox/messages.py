@@ -59,6 +59,8 @@ class DecoderRequest:
     max_audio_s: float
     cpu_s: float
     """Processor time that it may take."""
+    unheard_s: float = 0.0
+    """So short a recording is not listened to."""
     inbox_bytes: int | None = None
     """Set, the upload is that much of the inbox."""
 

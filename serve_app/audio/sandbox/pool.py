@@ -102,8 +102,11 @@ class DecoderPool:
         await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(decoder.end() for decoder in self._decoders))
 
-    async def decode(self, data: bytes, *, channel: Channel = "mix") -> AsyncGenerator[Block, None]:
-        """Blocks of about a second, decoded little ahead of whoever iterates.
+    async def decode(
+        self, data: bytes, *, channel: Channel = "mix", unheard_s: float = 0.0
+    ) -> AsyncGenerator[Block, None]:
+        """Blocks of about a second, decoded little ahead of whoever iterates. A recording of up to
+        `unheard_s` is not listened to.
 
         Raises:
             AtCapacityError: too many wait for a decoder already, or the pool closes.
@@ -111,7 +114,8 @@ class DecoderPool:
             UndecodableAudioError: decoding it crashed, or took too much time or memory.
         """
         decoder = await self._borrow()
-        async with aclosing(self._blocks(decoder, channel, self._max_audio_s, data)) as blocks:
+        request = self._request(channel, self._max_audio_s, unheard_s=unheard_s)
+        async with aclosing(self._blocks(decoder, request, data)) as blocks:
             async for block in blocks:
                 yield block
 
@@ -125,9 +129,8 @@ class DecoderPool:
         try:
             os.lseek(inbox, 0, os.SEEK_SET)
             num_bytes = await fill(inbox)
-            async with aclosing(
-                self._blocks(decoder, channel, max_audio_s, inbox_bytes=num_bytes)
-            ) as blocks:
+            request = self._request(channel, max_audio_s, inbox_bytes=num_bytes)
+            async with aclosing(self._blocks(decoder, request)) as blocks:
                 async for block in blocks:
                     yield block
         finally:
@@ -136,24 +139,29 @@ class DecoderPool:
             if decoder.at_rest:
                 self._offer(decoder)
 
-    async def _blocks(
+    def _request(
         self,
-        decoder: DecoderProcess,
         channel: Channel,
         max_audio_s: float,
-        data: bytes = b"",
+        *,
+        unheard_s: float = 0.0,
         inbox_bytes: int | None = None,
-    ) -> AsyncGenerator[Block, None]:
+    ) -> DecoderRequest:
         most_heard_s = max_audio_s * (MAX_SPLIT_CHANNELS if channel == "split" else 1)
         cpu_s = self._cpu_s or _CPU_S + _CPU_S_PER_AUDIO_S * most_heard_s
+        return DecoderRequest(channel, max_audio_s, cpu_s, unheard_s, inbox_bytes)
+
+    async def _blocks(
+        self, decoder: DecoderProcess, request: DecoderRequest, data: bytes = b""
+    ) -> AsyncGenerator[Block, None]:
         num_samples: Counter[int] = Counter()
         try:
-            await decoder.send(DecoderRequest(channel, max_audio_s, cpu_s, inbox_bytes), data)
+            await decoder.send(request, data)
             while (block := await decoder.next_block()) is not None:
                 num_samples[block.channel] += len(block.pcm)
-                if num_samples[block.channel] > max_audio_s * SAMPLE_RATE_HZ:
-                    heard_s = num_samples[block.channel] / SAMPLE_RATE_HZ
-                    raise AudioTooLongError(heard_s, max_audio_s)
+                heard_s = num_samples[block.channel] / SAMPLE_RATE_HZ
+                if heard_s > request.max_audio_s:
+                    raise AudioTooLongError(heard_s, request.max_audio_s)
                 yield block
         except UndecodableAudioError as error:
             if self._closed:
@@ -162,7 +170,7 @@ class DecoderPool:
         finally:
             if not decoder.at_rest:
                 decoder.kill()
-            elif inbox_bytes is None:
+            elif request.inbox_bytes is None:
                 self._offer(decoder)
 
     async def _borrow(self) -> DecoderProcess:

@@ -230,6 +230,12 @@ class JobStore:
             now_s = await self._database.now_s(connection)
             return await ending.expire(connection, most=most, now_s=now_s)
 
+    async def without_job(self, urls: Sequence[str]) -> Sequence[str]:
+        """Those of `urls` that no job has: of uploads that never became one, or of jobs whose
+        audio was forgotten and not deleted, since a process died in between."""
+        async with self._database.reading() as connection:
+            return await asking.without_job(connection, urls)
+
     async def take_audio_of_ended(self, *, most: int) -> Sequence[StoredAudio]:
         """The audio of `most` jobs that have ended, once: it counts as gone from now on, and is
         the caller's to delete."""

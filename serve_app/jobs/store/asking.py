@@ -18,6 +18,8 @@ from serve_app.jobs.types import Counts, Job, JobPage, JobStatus
 
 _JOBS = select(jobs, deliveries.c.delivered_at, deliveries.c.error).outerjoin(deliveries)
 _FILES = select(*(column for column in files.c if column.name != "transcript"))
+_URLS_AT_ONCE = 500
+"""In one query: databases have limits on them."""
 _CURSOR = re.compile(rb"j([1-9][0-9]{0,18})")
 
 
@@ -93,6 +95,17 @@ async def transcripts(connection: AsyncConnection, number: int) -> Sequence[str 
     """As JSON, one for each file."""
     query = select(files.c.transcript).where(files.c.job_number == number)
     return (await connection.execute(query.order_by(files.c.number))).scalars().all()
+
+
+async def without_job(connection: AsyncConnection, urls: Sequence[str]) -> list[str]:
+    """Those of `urls` that are the audio of no file."""
+    known: set[str] = set()
+    for start in range(0, len(urls), _URLS_AT_ONCE):
+        some = urls[start : start + _URLS_AT_ONCE]
+        is_kept = files.c.audio_bytes.is_not(None)
+        query = select(files.c.audio_url).where(files.c.audio_url.in_(some), is_kept)
+        known.update((await connection.execute(query)).scalars())
+    return [url for url in urls if url not in known]
 
 
 async def counts(connection: AsyncConnection) -> Counts:

@@ -1,0 +1,110 @@
+"""Where somebody may be speaking: of real people nobody is missed, whatever came before them."""
+
+import io
+import random
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from serve_app.audio.decode import heard_blocks
+from serve_app.audio.listening import BLOCK_SAMPLES, MARGIN_S, Listener
+from serve_app.audio.voice import SileroDetector
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, WINDOW, Block, Pcm
+from tests.graph.recordings import spoken_digits, wav
+
+RNG = np.random.default_rng(4)
+
+
+def heard(pcm: Pcm, *cuts: int, unheard_s: float = 0.0) -> list[Block]:
+    detector = SileroDetector()
+    listener = Listener(detector, unheard_s=unheard_s)
+    blocks = [block for part in np.split(pcm, cuts) for block in listener.push(part)]
+    blocks += listener.flush()
+    detector.close()
+    return blocks
+
+
+def flags(pcm: Pcm) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+    return np.frombuffer(b"".join(block.speech for block in heard(pcm)), np.uint8)
+
+
+def digits(count: int, seed: int) -> Pcm:
+    samples = spoken_digits(count, random.Random(seed))
+    return np.asarray(np.round(samples * 32767), dtype=np.int16)
+
+
+def chords(duration_s: float) -> Pcm:
+    """Music of a kind: four notes with overtones, louder and softer."""
+    t = np.arange(round(duration_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    notes = RNG.choice([110, 147, 165, 196, 220, 262, 294, 330], 4, replace=False)
+    waves = [
+        np.sin(2 * np.pi * f * k * t + RNG.uniform(0, 6)) / k for f in notes for k in (1, 2, 3)
+    ]
+    music = sum(waves) * (0.6 + 0.4 * np.sin(4 * np.pi * t))
+    return np.asarray(music / np.abs(music).max() * 9000, dtype=np.int16)
+
+
+def test_of_hundreds_of_words_of_real_people_none_is_missed() -> None:
+    for seed in range(60):
+        said = digits(6, seed)
+        noisy = np.asarray(said + RNG.normal(0, 25, len(said)), dtype=np.int16)
+        speech = np.repeat(flags(noisy), WINDOW)[: len(noisy)].astype(bool)
+        reach = round(MARGIN_S * SAMPLE_RATE_HZ)
+        covered = np.convolve(speech, np.ones(2 * reach + 1), mode="same") > 0.5
+        loud = np.abs(said.astype(np.int32)) > np.abs(said.astype(np.int32)).max() / 4
+        assert covered[loud].all(), seed
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_was_heard_before_changes_nothing(seed: int) -> None:
+    said = digits(5, seed)
+    before = chords(20 * BLOCK_SAMPLES / SAMPLE_RATE_HZ)
+    alone, behind = flags(said), flags(np.concatenate([before, said]))[20 * 32 :]
+    # Only the first half second hears a lead of what came before.
+    assert np.array_equal(alone[16:], behind[16:])
+    assert behind.any()
+
+
+def test_silence_is_not_asked_about() -> None:
+    assert not flags(RNG.normal(0, 2, 5 * SAMPLE_RATE_HZ).astype(np.int16)).any()
+
+
+def test_noise_is_no_speech() -> None:
+    assert not flags(RNG.normal(0, 3000, 20 * SAMPLE_RATE_HZ).astype(np.int16)).any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_are_the_same_however_the_samples_come(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pcm = digits(3, seed)
+    cuts = np.sort(rng.integers(0, len(pcm), rng.integers(0, 9)))
+    whole, parts = heard(pcm), heard(pcm, *cuts)
+    assert [block.speech for block in whole] == [block.speech for block in parts]
+    assert np.array_equal(
+        np.concatenate([block.pcm for block in whole]),
+        np.concatenate([block.pcm for block in parts]),
+    )
+    assert all(len(block.pcm) == BLOCK_SAMPLES for block in whole[:-1])
+
+
+def test_a_short_recording_is_not_listened_to_and_a_longer_one_from_its_beginning() -> None:
+    pcm = np.concatenate([np.zeros(3 * SAMPLE_RATE_HZ, np.int16), digits(3, 1)])
+    length_s = len(pcm) / SAMPLE_RATE_HZ
+    assert all(all(block.speech) for block in heard(pcm, unheard_s=length_s))
+    asked = heard(pcm, *range(1000, len(pcm), 1000), unheard_s=length_s - 0.1)
+    assert [block.speech for block in asked] == [block.speech for block in heard(pcm)]
+    assert not any(asked[0].speech)
+
+
+def test_channels_come_in_turn_each_with_its_own_speech() -> None:
+    left = digits(5, 2)
+    both = np.stack([left, np.zeros_like(left)], axis=1)
+    file = io.BytesIO()
+    sf.write(file, both, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+    blocks = list(heard_blocks(file.getvalue(), channel="split"))
+    assert [block.channel for block in blocks[:4]] == [0, 1, 0, 1]
+    assert any(any(block.speech) for block in blocks if block.channel == 0)
+    assert not any(any(block.speech) for block in blocks if block.channel == 1)
+    mono = wav(left.astype(np.float32) / 32768)
+    assert {block.channel for block in heard_blocks(mono, channel="split")} == {0}
