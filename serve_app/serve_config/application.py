@@ -13,6 +13,7 @@ from serve_app.pipelines.wording import Wordsmith
 from serve_app.serve_config.auth import LEDGER, check_auth, check_ledger
 from serve_app.serve_config.diarizers import check_diarizer_deployment
 from serve_app.serve_config.environment import environment_errors
+from serve_app.serve_config.jobs import JOBS, check_jobs
 from serve_app.serve_config.models import OWN_DEPLOYMENTS, check_models
 from serve_app.serve_config.schemas import meant, schema_errors
 from serve_app.serve_config.streams import check_stream_deployment, most_replicas
@@ -46,6 +47,7 @@ def check_application(application: Mapping[str, Any], *, http_port: int) -> Iter
     config = with_environment(config, os.environ)
     yield from _check_deployments(application, config)
     yield from check_auth(config.auth, f"{_PLACE}.args.auth")
+    yield from check_jobs(config.jobs, f"{_PLACE}.args.jobs")
     yield from _check_profanity(config.preprocessor.profanity_file)
     yield from _check_message_limit(application, config)
     if config.metrics_port == http_port:
@@ -112,6 +114,8 @@ def _check_deployments(
     known = {*OWN_DEPLOYMENTS, *(model.name for model in config.models)}
     if config.auth.keys_file is None:
         known.remove(LEDGER)
+    if config.jobs is None:
+        known.remove(JOBS)
     seen: set[str] = set()
     streaming = {model.name: model.streaming for model in config.streaming_models}
     diarizers = {model.name: model.diarization for model in config.diarizers}

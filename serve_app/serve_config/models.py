@@ -10,7 +10,7 @@ from serve_app.errors import ConfigError
 from serve_app.ingress.served import DIARIZING_NAME, OPENAI_NAMES
 from serve_app.models.loader import PROJECT_ROOT, checkpoint_path, require_harmless
 
-OWN_DEPLOYMENTS = ("Ingress", "Preprocessor", "Ledger")
+OWN_DEPLOYMENTS = ("Ingress", "Preprocessor", "Ledger", "Jobs")
 """The deployments that are no models; `app.build` names them."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")

@@ -10,6 +10,7 @@ from serve_app.serve_config.auth import access_lines
 from tests.serve_config.documents import APPLICATION, MODEL, PARAKEET, ROOT, SIMULATED, changed
 
 AUTH = f"{APPLICATION}.args.auth"
+JOBS = f"{APPLICATION}.args.jobs"
 RUNTIME_ENV = f"{APPLICATION}.runtime_env"
 GRPC_LIMIT = serve_config.GRPC_LIMIT
 CANARY = {"name": "simulated", "kind": "canary", "checkpoint": "nvidia/canary-1b-v2"}
@@ -22,6 +23,12 @@ MISTAKES: list[tuple[str, Any, str]] = [
     ("applications", [], "applications"),
     (f"{APPLICATION}.import_path", "elsewhere:build", f"{APPLICATION}.import_path"),
     (f"{APPLICATION}.arg", {}, f"{APPLICATION}.arg"),
+    (f"{JOBS}.database_url", "mysql://x/y", f"{JOBS}.database_url"),
+    (f"{JOBS}.database_url", "sqlite+aiosqlite:///:memory:", f"{JOBS}.database_url"),
+    (f"{JOBS}.callback_secret_file", "nowhere", f"{JOBS}.callback_secret_file"),
+    (f"{JOBS}.lease_s", 1, f"{JOBS}.lease_s"),
+    (f"{JOBS}.max_filse", 1, f"{JOBS}.max_filse"),
+    (f"{APPLICATION}.args.models.0.name", "Jobs", f"{APPLICATION}.args.models.0.name"),
     (f"{APPLICATION}.args.models", [], f"{APPLICATION}.args.models"),
     (f"{APPLICATION}.args.modles", [], f"{APPLICATION}.args.modles"),
     (f"{APPLICATION}.args.models.0.kind", "whisper", f"{APPLICATION}.args.models.0.kind"),
