@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser test test-long check bench overload tiny
+.PHONY: help install run serve stop browser postgres test test-long check bench overload tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ stop: install  ## Stop the server that `make run` started
 
 browser: install  ## Install a headless Chromium, which the tests of the page need, unless there is one
 	@.ci/browser
+
+postgres:  ## Install PostgreSQL's programs, which tests of jobs need, unless they are there
+	@.ci/postgres
 
 test: install  ## Test everything that takes seconds
 	@$(BIN)/python -m pytest
