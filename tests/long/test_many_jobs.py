@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from tests.graph.conftest import ROOT
 from tests.graph.recordings import RATE_HZ, coded, noise_wav, speech_wav, spoken_digits
 from tests.jobs.conftest import database_url, postgres_folder
-from tests.long.jobs_server import MIB, JobsServer, configuration, pss_mib, serving
+from tests.long.jobs.server import MIB, JobsServer, configuration, pss_mib, serving
 
 __all__ = ["database_url", "postgres_folder"]
 

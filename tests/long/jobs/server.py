@@ -54,7 +54,7 @@ class JobsServer:
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.long.family", sys.executable, *self.command],
+            [sys.executable, "-m", "tests.long.jobs.family", sys.executable, *self.command],
             env={
                 **os.environ,
                 "CHORUS_METRICS_PORT": str(self.metrics_port),
