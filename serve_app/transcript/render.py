@@ -156,6 +156,7 @@ def plain_json(
                 "end": _seconds(segment.end_s),
                 "text": segment.text,
                 **({"speaker": segment.speaker} if speakers else {}),
+                **({} if segment.channel is None else {"channel": segment.channel}),
             }
             for segment in shown
         ],

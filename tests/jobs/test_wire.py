@@ -70,6 +70,15 @@ async def test_a_result_comes_in_the_formats_of_the_other_wires(
             assert [word["word"] for word in response.json()["words"]] == ["hello", "out", "there"]
 
 
+async def test_speakers_and_words_are_asked_for_as_of_transcribe(tmp_path: Path) -> None:
+    async with office(tmp_path) as opened:
+        job = await opened.accepted(SAYING, itn="true")
+        await opened.until(job, "completed")
+        params = {"response_format": "diarized_json"}
+        response = await opened.http.get(f"/jobs/{job}/result", params=params)
+        assert (response.status_code, response.json()["error"]["param"]) == (400, "response_format")
+
+
 async def test_what_is_not_finished_failed_or_unknown_is_told_as_such(tmp_path: Path) -> None:
     async with office(tmp_path, max_attempts=2) as opened:
         hanging = await opened.accepted(recording("hang"))

@@ -1,10 +1,12 @@
 """The asynchronous half of the plain transcription server: jobs, handed in and asked for."""
 
+import asyncio
 import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -71,7 +73,7 @@ _TEXTS: Mapping[str, tuple[Callable[[Transcript], str], str]] = {
     "srt": (subtitles.srt, "text/plain"),
     "vtt": (subtitles.vtt, "text/vtt"),
 }
-_FORMATS = ("json", "verbose_json", *_TEXTS)
+_FORMATS = ("json", "verbose_json", "diarized_json", *_TEXTS)
 
 _JOB: dict[int | str, dict[str, Any]] = {
     200: {
@@ -141,10 +143,10 @@ def _add_asking(routes: APIRouter, desk: Desk) -> None:
     async def status(http: Request) -> Response:
         owner = _owner(http)
         job = await desk.find(http.path_params["id"], owner)
-        result: Json = None
+        results: tuple[Transcript | None, ...] | None = None
         if job.status == JobStatus.COMPLETED:
-            result = _plain(job, await desk.results(job.id, owner), segments=_has_times(job))
-        return JSONResponse({**job_to_json(job), "result": result})
+            results = await desk.results(job.id, owner)
+        return await asyncio.to_thread(_with_result, job, results)
 
     @routes.get(
         "/jobs/{id}/result",
@@ -165,7 +167,9 @@ def _add_asking(routes: APIRouter, desk: Desk) -> None:
         _check_ended(job)
         results = await desk.results(job.id, owner)
         times = _has_times(job) if include_timestamps is None else include_timestamps
-        return _rendered(job, results, response_format, segments=times)
+        return await asyncio.to_thread(  # of hours it takes a while
+            _rendered, job, results, response_format, segments=times
+        )
 
 
 def _add_ending(routes: APIRouter, desk: Desk) -> None:
@@ -315,6 +319,11 @@ def _has_times(job: Job) -> bool:
     return options.word_times or options.target_language is not None
 
 
+def _with_result(job: Job, results: tuple[Transcript | None, ...] | None) -> Response:
+    result = None if results is None else _plain(job, results, segments=_has_times(job))
+    return JSONResponse({**job_to_json(job), "result": result})
+
+
 def _rendered(
     job: Job, results: tuple[Transcript | None, ...], response_format: str, *, segments: bool
 ) -> Response:
@@ -330,21 +339,31 @@ def _rendered(
         (transcript,) = results
         assert transcript is not None, "its only recording is completed"
         return PlainTextResponse(write(transcript), media_type=media_type)
+    return JSONResponse(_one_or_all(job, results, _writer(job, response_format)))
+
+
+def _writer(job: Job, response_format: str) -> Callable[[Transcript], dict[str, Json]]:
+    """
+    Raises:
+        UnsupportedOptionError: speakers were not asked for when the job was handed in.
+    """
+    if response_format == "diarized_json":
+        if job.request.diarizer is None:
+            raise UnsupportedOptionError(
+                "response_format", "speakers are told apart where a job is handed in with `diarize`"
+            )
+        return render.openai_diarized_json
     task = "translate" if job.request.options.target_language else "transcribe"
-    return JSONResponse(
-        _one_or_all(
-            job,
-            results,
-            lambda transcript: render.openai_verbose_json(
-                transcript, task=task, granularities=frozenset({"segment", "word"})
-            ),
-        )
+    return partial(
+        render.openai_verbose_json, task=task, granularities=frozenset({"segment", "word"})
     )
 
 
 def _plain(job: Job, results: tuple[Transcript | None, ...], *, segments: bool) -> dict[str, Json]:
     return _one_or_all(
-        job, results, lambda transcript: render.plain_json(transcript, segments=segments)
+        job,
+        results,
+        partial(render.plain_json, segments=segments, speakers=job.request.diarizer is not None),
     )
 
 
