@@ -16,6 +16,7 @@ from serve_app.config import JobsConfig
 from serve_app.errors import (
     AudioError,
     CapacityError,
+    DeadlineExceededError,
     EngineError,
     RequestError,
     SpeechError,
@@ -138,7 +139,7 @@ class Worker:
             async with asyncio.timeout(lease.request.timeout_s):
                 transcript = await self._transcribed(lease)
         except TimeoutError:
-            await self._failed(lease, UndecodableAudioError("it takes too long to transcribe"))
+            await self._failed(lease, DeadlineExceededError(lease.request.timeout_s))
         except SpeechError as error:
             await self._failed(lease, error)
         except Exception as error:  # a bug; the job is told of it, and others go on

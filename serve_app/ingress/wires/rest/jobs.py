@@ -28,8 +28,8 @@ from serve_app.ingress.forms import Form, shown
 from serve_app.ingress.jobs.desk import Desk
 from serve_app.ingress.jobs.uploads import Stored, UploadLimits
 from serve_app.ingress.served import ServedModels
-from serve_app.ingress.wires import plain_form
-from serve_app.ingress.wires.answers import PROBLEMS, Schema, form_schema, names_of
+from serve_app.ingress.wires.rest import plain_form
+from serve_app.ingress.wires.rest.answers import PROBLEMS, Schema, form_schema, names_of
 from serve_app.jobs.callbacks import checked_callback_url
 from serve_app.jobs.told import job_to_json
 from serve_app.jobs.types import Job, JobFile, JobStatus, NewFile, NewJob
