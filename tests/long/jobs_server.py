@@ -99,11 +99,11 @@ class JobsServer:
         lines: dict[int, str] = {}
         give_up_at = time.monotonic() + _END_WITHIN_S
         while self.process.poll() is None:
-            for each in self.family():
+            found = self.family()
+            lines.update({each.pid: line for each in found if (line := _line(each))})
+            for each in found:
                 with suppress(psutil.NoSuchProcess):
-                    if each.status() != psutil.STATUS_ZOMBIE:
-                        lines.setdefault(each.pid, " ".join(each.cmdline()))
-                        each.kill()
+                    each.kill()
             assert time.monotonic() < give_up_at, self.family()
         self._listener.join()
         self.process = None
@@ -111,12 +111,7 @@ class JobsServer:
 
     def found(self, title: str) -> list[psutil.Process]:
         """Its processes with that in their command lines."""
-        found = []
-        for each in self.family():
-            with suppress(psutil.NoSuchProcess):
-                if title in " ".join(each.cmdline()):
-                    found.append(each)
-        return found
+        return [each for each in self.family() if title in _line(each)]
 
     def replica(self, deployment: str) -> psutil.Process:
         (process,) = self.found(f"ray::ServeReplica:chorus:{deployment}")
@@ -125,6 +120,14 @@ class JobsServer:
     def proxy(self) -> psutil.Process:
         (process,) = self.found("ray::ProxyActor")
         return process
+
+
+def _line(process: psutil.Process) -> str:
+    """Its command line; empty once it is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def configuration(
