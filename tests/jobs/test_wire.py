@@ -1,6 +1,7 @@
 """Jobs on the wire: handed in, asked for, stopped and forgotten, as clients of them do."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,30 @@ async def test_the_store_of_audio_has_a_bound(tmp_path: Path) -> None:
         large = SAYING + bytes(150_000)
         await opened.accepted(large)
         assert (await opened.submit(large)).status_code == 429
+        assert opened.num_stored == 1
+
+
+async def test_the_bound_holds_for_a_body_that_tells_no_length(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False, max_stored_bytes=200_000) as opened:
+
+        async def body(num_pieces: int) -> AsyncIterator[bytes]:
+            yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+            yield SAYING
+            for _ in range(num_pieces):
+                yield bytes(50_000)
+            yield b"\r\n--b--\r\n"
+
+        async def handed_in(num_pieces: int) -> int:
+            headers = {"content-type": "multipart/form-data; boundary=b"}
+            response = await opened.http.post(
+                "/transcribe/async", content=body(num_pieces), headers=headers
+            )
+            return response.status_code
+
+        assert await handed_in(4) == 429
+        assert opened.num_stored == 0
+        assert await handed_in(3) == 202
+        assert await handed_in(1) == 429
         assert opened.num_stored == 1
 
 
