@@ -24,7 +24,7 @@ from serve_app.cli.tables import print_table
 from serve_app.client import Client
 from serve_app.client.jobs import JobStatus
 
-_FORMATS = ("text", "json", "verbose_json", "srt", "vtt")
+_FORMATS = ("text", "json", "verbose_json", "diarized_json", "srt", "vtt")
 _STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 _EXAMPLES = """\
   chorus jobs submit talk.mp3 --wait          hand it in, watch it, print its text

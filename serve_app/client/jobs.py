@@ -15,7 +15,7 @@ import httpx
 from serve_app.client.answers import json_object
 from serve_app.client.errors import WaitTimeoutError
 
-JobFormat: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json"]
+JobFormat: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 ENDED = frozenset({"completed", "failed", "cancelled"})
 _MIN_PAUSE_S, _MAX_PAUSE_S = 0.5, 10.0
 

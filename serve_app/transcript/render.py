@@ -146,7 +146,8 @@ def segment_id(index: int) -> str:
 def plain_json(
     transcript: Transcript, *, segments: bool = True, speakers: bool = False
 ) -> dict[str, Json]:
-    """The plain server's answer, before the wire adds the file's name and the time."""
+    """The plain server's answer, before the wire adds the file's name and the time. Segments have
+    their `channel` where each was heard for itself."""
     shown = transcript.segments if segments else ()
     return {
         "text": transcript.text,
@@ -155,6 +156,7 @@ def plain_json(
                 "start": _seconds(segment.start_s),
                 "end": _seconds(segment.end_s),
                 "text": segment.text,
+                **({} if segment.channel is None else {"channel": segment.channel}),
                 **({"speaker": segment.speaker} if speakers else {}),
             }
             for segment in shown
