@@ -146,7 +146,8 @@ def segment_id(index: int) -> str:
 def plain_json(
     transcript: Transcript, *, segments: bool = True, speakers: bool = False
 ) -> dict[str, Json]:
-    """The plain server's answer, before the wire adds the file's name and the time."""
+    """The plain server's answer, before the wire adds the file's name and the time. Segments have
+    their `channel` where each was heard for itself."""
     shown = transcript.segments if segments else ()
     return {
         "text": transcript.text,

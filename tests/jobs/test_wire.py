@@ -1,11 +1,16 @@
 """Jobs on the wire: handed in, asked for, stopped and forgotten, as clients of them do."""
 
 import asyncio
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serve_app.ingress.jobs import results
+from serve_app.transcript import subtitles
+from serve_app.transcript.types import Transcript
 from tests.audio.audio_files import encode, speechlike
 from tests.jobs.office import eventually, office, recording
 
@@ -70,13 +75,68 @@ async def test_a_result_comes_in_the_formats_of_the_other_wires(
             assert [word["word"] for word in response.json()["words"]] == ["hello", "out", "there"]
 
 
-async def test_speakers_and_words_are_asked_for_as_of_transcribe(tmp_path: Path) -> None:
-    async with office(tmp_path) as opened:
-        job = await opened.accepted(SAYING, itn="true")
+async def test_a_result_says_who_speaks_where_that_was_asked(tmp_path: Path) -> None:
+    async with office(tmp_path, tells_speakers=True) as opened:
+        job = await opened.accepted(SAYING, diarize="true")
+        done = await opened.until(job, "completed")
+        assert done["result"]["segments"][0]["speaker"] == "A"
+        for response_format in ("json", "verbose_json", "diarized_json"):
+            params = {"response_format": response_format}
+            told = (await opened.http.get(f"/jobs/{job}/result", params=params)).json()
+            assert [each["speaker"] for each in told["segments"]] == ["A"]
+            assert told["filename"] == "0.wav"
+        assert told["segments"][0]["type"] == "transcript.text.segment"
+        text = await opened.http.get(f"/jobs/{job}/result?response_format=text")
+        assert text.text == "[Speaker A] hello out there\n"
+
+
+async def test_speakers_that_nobody_asked_for_are_not_made_up(tmp_path: Path) -> None:
+    async with office(tmp_path, tells_speakers=True) as opened:
+        job = await opened.accepted(SAYING)
         await opened.until(job, "completed")
-        params = {"response_format": "diarized_json"}
+        answer = await opened.http.get(f"/jobs/{job}/result?response_format=diarized_json")
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == "response_format"
+        assert "diarize" in answer.json()["error"]["message"]
+
+
+async def test_segments_of_a_call_say_their_channel(tmp_path: Path) -> None:
+    async with office(tmp_path) as opened:
+        job = await opened.accepted(SAYING, channel="split")
+        done = await opened.until(job, "completed")
+        assert done["result"]["segments"][0]["channel"] == 0
+
+
+async def test_a_result_of_hours_is_written_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with office(tmp_path) as opened:
+        job = await opened.accepted(SAYING)
+        await opened.until(job, "completed")
+        threads: list[int] = []
+        cut = subtitles.srt
+
+        def srt(transcript: Transcript) -> str:
+            threads.append(threading.get_ident())
+            return cut(transcript)
+
+        monkeypatch.setitem(results._TEXTS, "srt", (srt, "text/plain"))
+        response = await opened.http.get(f"/jobs/{job}/result?response_format=srt")
+        assert response.status_code == 200
+        assert threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize("response_format", ["json", "verbose_json", "srt"])
+async def test_words_that_are_made_up_are_marked(tmp_path: Path, response_format: str) -> None:
+    async with office(tmp_path) as opened:
+        job = await opened.accepted(SAYING)
+        done = await opened.until(job, "completed")
+        assert done["result"]["simulated"] is True
+        params = {"response_format": response_format}
         response = await opened.http.get(f"/jobs/{job}/result", params=params)
-        assert (response.status_code, response.json()["error"]["param"]) == (400, "response_format")
+        assert response.headers["x-chorus-simulated"] == "true"
+        if response_format != "srt":
+            assert response.json()["simulated"] is True
 
 
 async def test_what_is_not_finished_failed_or_unknown_is_told_as_such(tmp_path: Path) -> None:
@@ -203,6 +263,30 @@ async def test_the_store_of_audio_has_a_bound(tmp_path: Path) -> None:
         large = SAYING + bytes(150_000)
         await opened.accepted(large)
         assert (await opened.submit(large)).status_code == 429
+        assert opened.num_stored == 1
+
+
+async def test_the_bound_holds_for_a_body_that_tells_no_length(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False, max_stored_bytes=200_000) as opened:
+
+        async def body(num_pieces: int) -> AsyncIterator[bytes]:
+            yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+            yield SAYING
+            for _ in range(num_pieces):
+                yield bytes(50_000)
+            yield b"\r\n--b--\r\n"
+
+        async def handed_in(num_pieces: int) -> int:
+            headers = {"content-type": "multipart/form-data; boundary=b"}
+            response = await opened.http.post(
+                "/transcribe/async", content=body(num_pieces), headers=headers
+            )
+            return response.status_code
+
+        assert await handed_in(4) == 429
+        assert opened.num_stored == 0
+        assert await handed_in(3) == 202
+        assert await handed_in(1) == 429
         assert opened.num_stored == 1
 
 

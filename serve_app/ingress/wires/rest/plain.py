@@ -91,6 +91,10 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
                                     "start": {"type": "number", "description": "Seconds."},
                                     "end": {"type": "number", "description": "Seconds."},
                                     "text": {"type": "string"},
+                                    "channel": {
+                                        "type": "integer",
+                                        "description": "With `channel=split` only.",
+                                    },
                                     "speaker": {
                                         "type": ["string", "null"],
                                         "description": "With `diarize` only.",
