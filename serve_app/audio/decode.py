@@ -12,7 +12,7 @@ import soxr  # type: ignore[import-untyped]  # ships no stubs
 
 from serve_app.audio.codecs import ffmpeg
 from serve_app.audio.codecs.source import FileSource
-from serve_app.audio.listening import Listener
+from serve_app.audio.listening import Listeners
 from serve_app.audio.voice import SileroDetector
 from serve_app.audio.waveform import MAX_SPLIT_CHANNELS, SAMPLE_RATE_HZ, Block, Channel, Pcm
 from serve_app.errors import (
@@ -67,21 +67,16 @@ def heard_blocks(
 ) -> Iterator[Block]:
     """The same, with where somebody may be speaking: blocks of one channel each, the channels in
     turn. Of a recording of up to `unheard_s` nobody asks. Raises what `decode_blocks` does."""
-    detector = SileroDetector()
-    listeners: list[Listener] = []
+    listeners = Listeners(SileroDetector, unheard_s)
     try:
         for pcm in decode(data, channel=channel, max_audio_s=max_audio_s):
             channels = pcm.reshape(len(pcm), -1)
-            if not listeners:
-                listeners = [
-                    Listener(detector, number, unheard_s) for number in range(channels.shape[1])
-                ]
-            for number, listener in enumerate(listeners):
+            for number, listener in enumerate(listeners.of(channels.shape[1])):
                 yield from listener.push(channels[:, number])
-        for listener in listeners:
+        for listener in listeners.all:
             yield from listener.flush()
     finally:
-        detector.close()
+        listeners.close()
 
 
 def _resampled(data: bytes | FileSource, channel: Channel, max_audio_s: float) -> Iterator[_Heard]:
