@@ -18,16 +18,29 @@ _BESIDE_S = 0.1
 """A chunk that reaches so far into a gap has heard something of it."""
 
 Context: TypeAlias = Literal[
-    "in no chunk", "cut through", "with other utterances", "beside a sound", "by itself"
+    "by itself",
+    "beside room noise",
+    "beside a noise burst",
+    "beside music",
+    "with other utterances",
+    "cut through",
+    "in no chunk",
 ]
-"""Where an utterance fell in the whole; the first that fits."""
+"""Where an utterance fell in the whole; the last that fits."""
 CONTEXTS: tuple[Context, ...] = (
     "by itself",
-    "beside a sound",
+    "beside room noise",
+    "beside a noise burst",
+    "beside music",
     "with other utterances",
     "cut through",
     "in no chunk",
 )
+_BESIDE: dict[Sound, Context] = {
+    "music": "beside music",
+    "noise burst": "beside a noise burst",
+    "room noise": "beside room noise",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +51,18 @@ class Heard:
     whole: tuple[HeardWord, ...]
     """Within the whole."""
     alone: tuple[HeardWord, ...]
+    again: tuple[HeardWord, ...]
+    """Alone once more, a few milliseconds later."""
     context: Context
 
     @property
     def is_same(self) -> bool:
         return texts(self.whole) == texts(self.alone)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the model gives the same words alone, wherever its frames begin."""
+        return texts(self.alone) == texts(self.again)
 
     @property
     def difference(self) -> Errors:
@@ -91,7 +111,11 @@ class Comparison:
     whole_vs_parts: Errors
     """Of all words in a row, with those of the parts for reference."""
     whole_vs_truth: Errors
+    within_vs_truth: Errors
+    """Of the words of the whole that fall into utterances."""
     parts_vs_truth: Errors
+    again_vs_parts: Errors
+    """Of the parts heard again a little later, with themselves for reference."""
     vs_alone: Timing
     """Of words that were heard the same both ways."""
     vs_truth: Timing
@@ -108,14 +132,15 @@ def compare(
     recording: Recording,
     whole: Sequence[HeardWord],
     parts: Sequence[tuple[HeardWord, ...]],
+    again: Sequence[tuple[HeardWord, ...]],
     chunks: Sequence[Cut],
 ) -> Comparison:
-    """`parts` are in the order of the recording's utterances."""
+    """`parts`, and the same heard `again`, are in the order of the recording's utterances."""
     within, strays = assign(whole, recording.utterances)
     heard = tuple(
-        Heard(spoken, tuple(words), alone, context)
-        for spoken, words, alone, context in zip(
-            recording.utterances, within, parts, contexts(recording, chunks), strict=True
+        Heard(spoken, tuple(words), alone, once_more, context)
+        for spoken, words, alone, once_more, context in zip(
+            recording.utterances, within, parts, again, contexts(recording, chunks), strict=True
         )
     )
     said = [word.text for spoken in recording.utterances for word in spoken.words]
@@ -125,7 +150,9 @@ def compare(
         strays=tuple(Stray(word, _sound_at(word.middle_s, recording.gaps)) for word in strays),
         whole_vs_parts=count_errors(apart, texts(whole)),
         whole_vs_truth=count_errors(said, texts(whole)),
+        within_vs_truth=count_errors(said, [word.text for words in within for word in words]),
         parts_vs_truth=count_errors(said, apart),
+        again_vs_parts=count_errors(apart, [word.text for words in again for word in words]),
         vs_alone=Timing(tuple(_off_alone(heard))),
         vs_truth=Timing(tuple(_off_truth((h.spoken, h.whole) for h in heard))),
         alone_vs_truth=Timing(tuple(_off_truth((h.spoken, h.alone) for h in heard))),
@@ -161,10 +188,9 @@ def contexts(recording: Recording, chunks: Sequence[Cut]) -> Iterator[Context]:
             yield "cut through"
         elif len(_overlapping(recording.utterances, holding[0])) > 1:
             yield "with other utterances"
-        elif _overlapping(sounds, holding[0], least_s=_BESIDE_S):
-            yield "beside a sound"
         else:
-            yield "by itself"
+            beside = {gap.sound for gap in _overlapping(sounds, holding[0], least_s=_BESIDE_S)}
+            yield next((_BESIDE[sound] for sound in _BESIDE if sound in beside), "by itself")
 
 
 class _Stretch(Protocol):

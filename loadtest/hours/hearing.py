@@ -72,15 +72,17 @@ def hear_parts(
     recording: Recording,
     *,
     model: str,
+    pad_s: float = PAD_S,
     told: Callable[[], object] = lambda: None,
 ) -> list[tuple[HeardWord, ...]]:
-    """The words of each utterance of the recording as a request of its own.
+    """The words of each utterance of the recording as a request of its own, with `pad_s` of
+    silence before and behind.
 
     Raises:
         BenchError: one of them was refused.
     """
     # Read by one thread: a file has one place that it is read at.
-    uploads = [recording.alone(spoken) for spoken in recording.utterances]
+    uploads = [recording.alone(spoken, pad_s) for spoken in recording.utterances]
 
     def hear(index: int) -> tuple[HeardWord, ...]:
         answer = client.transcribe(
@@ -90,7 +92,7 @@ def hear_parts(
             timestamp_granularities=["word"],
         )
         told()
-        starts_at_s = recording.utterances[index].start_s - PAD_S
+        starts_at_s = recording.utterances[index].start_s - pad_s
         return tuple(_words(answer.fields, starts_at_s))
 
     try:

@@ -25,6 +25,8 @@ MAX_WORDS = 8
 GAP_S = (0.8, 4.0)
 PAD_S = 0.5
 """Of silence before and behind an utterance that is heard alone."""
+LATER_S = 0.53
+"""The same when it is heard again: not a whole number of a model's frames later."""
 _MUSIC_S = (3.0, 20.0)
 _BESIDE_MUSIC_S = (0.3, 0.8)
 """Of silence between speech and music: players wait."""
@@ -69,11 +71,11 @@ class Recording:
     utterances: tuple[Spoken, ...]
     gaps: tuple[Gap, ...]
 
-    def alone(self, spoken: Spoken) -> bytes:
-        """One utterance as a WAV file of its own: the same samples, with `PAD_S` of silence."""
+    def alone(self, spoken: Spoken, pad_s: float = PAD_S) -> bytes:
+        """One utterance as a WAV file of its own: the same samples, with silence around."""
         begin, end = (round(at_s * SAMPLE_RATE_HZ) for at_s in (spoken.start_s, spoken.end_s))
         samples, _ = soundfile.read(self.path, start=begin, stop=end, dtype="int16")
-        pad = np.zeros(round(PAD_S * SAMPLE_RATE_HZ), np.int16)
+        pad = np.zeros(round(pad_s * SAMPLE_RATE_HZ), np.int16)
         file = io.BytesIO()
         padded = np.concatenate([pad, samples, pad])
         soundfile.write(file, padded, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
@@ -83,7 +85,10 @@ class Recording:
 def write_recording(
     path: Path, *, duration_s: float, seed: int, written: Callable[[float], object] = lambda _: None
 ) -> Recording:
-    """Write a recording of at least `duration_s`; `written` is told how long it is so far."""
+    """Write a recording of at least `duration_s`; `written` is told how long it is so far.
+
+    The first one of a process is the same in each: espeak-ng's voices keep some state.
+    """
     rng = random.Random(f"hours {seed}")
     utterances: list[Spoken] = []
     gaps: list[Gap] = []

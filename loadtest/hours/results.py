@@ -23,6 +23,8 @@ class InContext:
 
     num_utterances: int
     num_differing: int
+    num_unsteady: int
+    """That differ from themselves, when they are heard alone again."""
     difference: Errors
 
 
@@ -69,6 +71,7 @@ class Results:
             found[context] = InContext(
                 len(heard),
                 len(differing),
+                sum(not each.is_steady for each in heard),
                 sum((each.difference for each in differing), Errors()),
             )
         return found

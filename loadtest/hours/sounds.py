@@ -44,15 +44,15 @@ def noise_burst(num_samples: int, rng: random.Random) -> Waveform:
 
 
 def music(num_samples: int, rng: random.Random) -> Waveform:
-    """Chords of struck strings with a bass and a rhythm, as loud as speech or louder."""
+    """Chords with a bass and a rhythm, plucked or held, as loud as speech or louder."""
     beat = int(SAMPLE_RATE_HZ * 60 / rng.uniform(80, 140))
-    root = rng.randint(-5, 6)
+    root, decay_per_s = rng.randint(-5, 6), rng.choice((0.5, 1.5, 4.0))
     out = np.zeros(num_samples + 4 * beat, np.float32)
     for index, start in enumerate(range(0, num_samples, beat)):
         chord = _PROGRESSION[index // 4 % len(_PROGRESSION)]
         notes = [chord[0] - 12] if index % 2 == 0 else [*chord, chord[index // 2 % 3] + 12]
         for note in notes:
-            struck = _string(_A_HZ * 2 ** ((root + note) / 12), 3 * beat)
+            struck = _string(_A_HZ * 2 ** ((root + note) / 12), 3 * beat, decay_per_s)
             out[start : start + len(struck)] += struck * rng.uniform(0.7, 1.0)
     return _faded(match_level(out[:num_samples], rng.uniform(-28.0, -18.0)))
 
@@ -65,16 +65,14 @@ SOUNDS: Mapping[Sound, Callable[[int, random.Random], Waveform]] = {
 }
 
 
-def _string(pitch_hz: float, num_samples: int) -> Waveform:
+def _string(pitch_hz: float, num_samples: int, decay_per_s: float) -> Waveform:
     """Harmonics that die away, the high ones faster."""
     at_s = np.arange(num_samples) / SAMPLE_RATE_HZ
     out = np.zeros(num_samples)
     for harmonic in range(1, _NUM_HARMONICS + 1):
-        decay = np.exp(-at_s * (2.0 + harmonic))
+        decay = np.exp(-at_s * decay_per_s * (1 + harmonic / 2))
         out += np.sin(2 * math.pi * pitch_hz * harmonic * at_s) * decay / harmonic
-    attack = min(num_samples, SAMPLE_RATE_HZ // 200)
-    out[:attack] *= np.linspace(0.0, 1.0, attack)
-    return out.astype(np.float32)
+    return _faded(out.astype(np.float32))
 
 
 def _faded(waveform: Waveform) -> Waveform:
