@@ -1,12 +1,15 @@
 """A process in, the CPU seconds of all that it started out, by what they are. Linux only."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _REPLICA = "ray::ServeReplica:"
+_METHOD = re.compile(r"\.(__init__|[a-z]+(_[a-z]+)+)$")
+"""What a replica is doing just then; names of models have points as well."""
 
 
 def cpu_s_by_group(root_pid: int) -> dict[str, float]:
@@ -53,7 +56,8 @@ def group_of(pid: int, root_pid: int) -> str:
     except OSError:
         return "ended"
     if command.startswith(_REPLICA):
-        return command.removeprefix(_REPLICA).partition(":")[2].split()[0]
+        name = command.removeprefix(_REPLICA).partition(":")[2].split()[0]
+        return _METHOD.sub("", name)
     if "serve_app.audio.sandbox" in command:
         return "decoders"
     if command.startswith("ray::ProxyActor") or "haproxy" in command:
