@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     report.print_tables(results)
     if args.report:
-        report.write(results, args.report)
+        report.write(results, args.report, args.remark)
     if args.differences:
         args.differences.write_text("\n".join(report.differing(results)) + "\n")
     return 0
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scaled-hours", type=float, default=1.0, help="of their recording")
     add("--quick", action="store_true", help="six minutes, and five on 1 and 2 replicas")
     add("--report", type=Path, help="write a page of Markdown here, and its plot")
+    add("--remark", help="a line for the page: what else the machine did, for example")
     add("--differences", type=Path, help="write each utterance that differs here")
     return parser
 

@@ -20,13 +20,14 @@ def print_tables(results: Results) -> None:
     print("\n".join(_body(results)))
 
 
-def write(results: Results, path: Path) -> None:
+def write(results: Results, path: Path, remark: str | None = None) -> None:
     """The page at `path`, and its plot beside it as PNG."""
     plot_path = path.with_suffix(".png")
     lines = [
         "# Recordings of hours",
         "",
         *_facts(results),
+        *([f"- {remark}"] if remark else []),
         "",
         *_body(results),
         "",
