@@ -212,7 +212,9 @@ def _memory(results: Results) -> Iterator[str]:
     yield ""
     yield "Proportional set sizes (what processes share is shared out between them), every two"
     yield "seconds; the quarters are of the time of the job, upload included, and medians. Flat is"
-    yield "what grows from one to the other by at most a tenth or 24 MiB."
+    yield "what grows from one to the other by at most a tenth or 24 MiB. What the proxy and the"
+    yield "ingress hold more than at the start came with the upload: Serve puts no bound on the"
+    yield "parts of a body that are on their way from the one to the other."
 
 
 def _costs(results: Results) -> Iterator[str]:
