@@ -21,6 +21,7 @@ from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.app import build_app
 from serve_app.ingress.auth.audit import LOGGER as AUDIT_LOGGER
 from serve_app.ingress.auth.secrets import ENVIRONMENT_VARIABLE
+from serve_app.ingress.flow import held_back
 from serve_app.ingress.jobs.desk import Desk
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines.streaming.host import StreamHost
@@ -111,7 +112,7 @@ class Measured:
         self.num_in_flight += 1
         self.metrics.in_flight.set(self.num_in_flight)
         try:
-            await self.app(scope, receive, send_seen)
+            await self.app(scope, held_back(receive), send_seen)
         finally:
             self.num_in_flight -= 1
             self.metrics.in_flight.set(self.num_in_flight)
