@@ -79,12 +79,49 @@ def add_option_fields(parser: argparse.ArgumentParser) -> None:
         help="mix of all channels, split (each is heard for itself), or a number from 0 "
         "(default: mix)",
     )
+    parser.add_argument(
+        "--speakers", action="store_true", help="have the speakers told apart: A, B, …"
+    )
+    add_words(parser)
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Which words are likely, and how they are written."""
+    parser.add_argument(
+        "--hotword",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help="a word or phrase that is likely to be said, such as a name; may be repeated; of "
+        "Parakeet models",
+    )
+    parser.add_argument(
+        "--numbers",
+        action="store_true",
+        help="numbers in digits: 21 for twenty-one, where the server knows the language's numbers",
+    )
+    parser.add_argument(
+        "--profanity-filter",
+        action="store_true",
+        help="mask the words of the server's own list but for their first letter",
+    )
 
 
 def option_fields(args: argparse.Namespace) -> dict[str, object]:
     """The form fields that `add_option_fields` was told."""
-    names = ("model", "language", "pnc", "task", "target_language", "channel")
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    fields = {
+        "model": args.model,
+        "language": args.language,
+        "pnc": args.pnc,
+        "task": args.task,
+        "target_language": args.target_language,
+        "channel": args.channel,
+        "diarize": args.speakers or None,
+        "hotwords": args.hotword or None,
+        "itn": args.numbers or None,
+        "profanity_filter": args.profanity_filter or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def add_recording_options(parser: argparse.ArgumentParser, *, default_concurrency: int) -> None:

@@ -18,6 +18,7 @@ from serve_app.cli.parsers import (
     add_command,
     add_connection,
     add_recording_options,
+    add_words,
     connect,
 )
 from serve_app.cli.progress import Progress, in_parallel
@@ -112,7 +113,7 @@ def _add_translate(commands: Commands) -> None:
 def _add_rest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording")
     add_recording_options(parser, default_concurrency=4)
-    _add_words(parser)
+    add_words(parser)
     parser.add_argument(
         "--format",
         choices=list(_SUFFIXES),
@@ -142,27 +143,6 @@ def _add_rest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_connection(parser)
     parser.set_defaults(run=_run)
-
-
-def _add_words(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--hotword",
-        action="append",
-        default=[],
-        metavar="PHRASE",
-        help="a word or phrase that is likely to be said, such as a name; may be repeated; of "
-        "Parakeet models",
-    )
-    parser.add_argument(
-        "--numbers",
-        action="store_true",
-        help="numbers in digits: 21 for twenty-one, where the server knows the language's numbers",
-    )
-    parser.add_argument(
-        "--profanity-filter",
-        action="store_true",
-        help="mask the words of the server's own list but for their first letter",
-    )
 
 
 def _run(args: argparse.Namespace) -> int:
