@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from serve_app.ingress.jobs import results
+from serve_app.jobs.store import JobStore
+from serve_app.jobs.types import Job, NewJob
 from serve_app.transcript import subtitles
 from serve_app.transcript.types import Transcript
 from tests.audio.audio_files import encode, speechlike
@@ -288,6 +290,25 @@ async def test_the_bound_holds_for_a_body_that_tells_no_length(tmp_path: Path) -
         assert await handed_in(3) == 202
         assert await handed_in(1) == 429
         assert opened.num_stored == 1
+
+
+async def test_a_job_keeps_its_audio_when_nobody_hears_that_it_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = JobStore.submit
+
+    async def lost_behind(store: JobStore, new: NewJob) -> tuple[Job, bool]:
+        await submit(store, new)
+        raise ConnectionResetError("the database was lost when it had committed")
+
+    async with office(tmp_path, works=False) as opened:
+        with monkeypatch.context() as patched:
+            patched.setattr(JobStore, "submit", lost_behind)
+            assert (await opened.submit(SAYING, idempotency_key="k")).status_code == 503
+        await opened.employ()
+        job = await opened.accepted(SAYING, idempotency_key="k")
+        told = await opened.until(job, "completed", "failed")
+        assert (told["status"], told["error"]) == ("completed", None)
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:

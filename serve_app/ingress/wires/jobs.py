@@ -99,7 +99,8 @@ def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
         async with desk.arriving(num_bytes) as stored:
             form = await stored.read(http, known_fields=_NAMES, limits=_limits(jobs))
             new = _new_job(http, form, stored.files, served, jobs, desk)
-            job, is_new = await desk.submit(new)
+            with stored.handing_over():
+                job, is_new = await desk.submit(new)
             if is_new:
                 stored.files.clear()  # the job's, now
                 current().audio_s += sum(file.expected_s for file in new.files)
