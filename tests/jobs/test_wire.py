@@ -200,8 +200,35 @@ async def test_pages_cover_all_jobs_of_a_status_the_newest_first(tmp_path: Path)
                 break
             params["cursor"] = page["next_cursor"]
         assert found == [each for each in reversed(ids) if each != ids[3]]
-        for wrong in ({"limit": 0}, {"limit": 5000}, {"status": "lost"}, {"cursor": "x"}):
-            assert (await opened.http.get("/jobs", params=wrong)).status_code == 400
+        for wrong in (
+            *({"limit": 0}, {"limit": 5000}, {"limit": "x"}, {"limit": "²"}, {"limit": [1, 2]}),
+            *({"status": "lost"}, {"cursor": "x"}),
+        ):
+            response = await opened.http.get("/jobs", params=wrong)
+            assert response.status_code == 400
+            assert response.json()["error"]["param"] in wrong
+
+
+async def test_the_document_knows_what_is_asked_of_jobs_and_how_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path, works=False) as opened:
+        paths = (await opened.http.get("/openapi.json")).json()["paths"]
+        of_jobs = [
+            method
+            for path, methods in paths.items()
+            if path.startswith(("/jobs", "/transcribe/async"))
+            for method in methods.values()
+        ]
+        assert len(of_jobs) == 6
+        assert not any("422" in method["responses"] for method in of_jobs)
+        page, result = paths["/jobs"]["get"], paths["/jobs/{id}/result"]["get"]
+        assert "400" in page["responses"]
+        assert [each["name"] for each in page["parameters"]] == ["limit", "cursor", "status"]
+        assert {each["name"] for each in result["parameters"]} == {
+            *("id", "response_format", "include_timestamps")
+        }
+        assert {"text/plain", "text/vtt"} < set(result["responses"]["200"]["content"])
 
 
 async def test_the_same_key_is_the_same_job_whatever_comes_at_once(tmp_path: Path) -> None:
