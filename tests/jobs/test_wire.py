@@ -209,6 +209,13 @@ async def test_pages_cover_all_jobs_of_a_status_the_newest_first(tmp_path: Path)
             assert response.json()["error"]["param"] in wrong
 
 
+async def test_who_asks_what_this_is_hears_of_jobs(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False) as opened:
+        endpoints = (await opened.http.get("/")).json()["endpoints"]
+        assert endpoints["submit"] == "POST /transcribe/async"
+        assert endpoints["jobs"] == "GET /jobs"
+
+
 async def test_the_document_knows_what_is_asked_of_jobs_and_how_it_is_refused(
     tmp_path: Path,
 ) -> None:
