@@ -51,6 +51,7 @@ def test_every_mistake_in_the_environment_is_said(monkeypatch: pytest.MonkeyPatc
         ("CHORUS_URL", "http://a"),
         ("CHORUS_API_KEY", "x"),
         ("CHORUS_SIGNING_SECRET", "x" * 32),
+        ("CHORUS_CALLBACK_SECRET", "whsec_" + "c2VjcmV0" * 4),
         ("CHORUS_KEYS_FILE", "configs/keys/keys.yaml"),
         ("CHORUS_CORS_ORIGINS", " http://a , http://b "),
         # what Kubernetes tells every container of a service named chorus

@@ -73,16 +73,33 @@ def add_option_fields(parser: argparse.ArgumentParser) -> None:
         metavar="CODE",
         help="of a translation: de, fr-CA, Spanish (default: English)",
     )
+    add_channel(parser)
+    add_words(parser)
+    parser.add_argument(
+        "--speakers", action="store_true", help="have the speakers told apart: A, B, …"
+    )
+
+
+def option_fields(args: argparse.Namespace) -> dict[str, object]:
+    """The form fields that `add_option_fields` was told."""
+    names = ("model", "language", "pnc", "task", "target_language", "channel")
+    fields = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    flags = {
+        "itn": args.numbers,
+        "profanity_filter": args.profanity_filter,
+        "diarize": args.speakers,
+        "hotwords": args.hotword,
+    }
+    return fields | {name: value for name, value in flags.items() if value}
+
+
+def add_channel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channel",
         metavar="N",
         help="mix of all channels, split (each is heard for itself), or a number from 0 "
         "(default: mix)",
     )
-    parser.add_argument(
-        "--speakers", action="store_true", help="have the speakers told apart: A, B, …"
-    )
-    add_words(parser)
 
 
 def add_words(parser: argparse.ArgumentParser) -> None:
@@ -105,23 +122,6 @@ def add_words(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="mask the words of the server's own list but for their first letter",
     )
-
-
-def option_fields(args: argparse.Namespace) -> dict[str, object]:
-    """The form fields that `add_option_fields` was told."""
-    fields = {
-        "model": args.model,
-        "language": args.language,
-        "pnc": args.pnc,
-        "task": args.task,
-        "target_language": args.target_language,
-        "channel": args.channel,
-        "diarize": args.speakers or None,
-        "hotwords": args.hotword or None,
-        "itn": args.numbers or None,
-        "profanity_filter": args.profanity_filter or None,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def add_recording_options(parser: argparse.ArgumentParser, *, default_concurrency: int) -> None:

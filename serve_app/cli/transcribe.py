@@ -15,6 +15,7 @@ from rich.text import Text
 
 from serve_app.cli.parsers import (
     Commands,
+    add_channel,
     add_command,
     add_connection,
     add_recording_options,
@@ -113,6 +114,7 @@ def _add_translate(commands: Commands) -> None:
 def _add_rest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording")
     add_recording_options(parser, default_concurrency=4)
+    add_channel(parser)
     add_words(parser)
     parser.add_argument(
         "--format",
@@ -187,9 +189,9 @@ def _transcribe(client: Client, path: Path, args: argparse.Namespace) -> _Outcom
             hotwords=args.hotword,
             itn=args.numbers,
             profanity_filter=args.profanity_filter,
+            channel=args.channel,
             diarize=args.speakers,
-            # The text alone would not tell how long the recording is, nor who speaks.
-            response_format=None if args.format == "text" else args.format,
+            response_format=_asked_format(args),
         )
     except UnreachableError:
         raise
@@ -198,6 +200,15 @@ def _transcribe(client: Client, path: Path, args: argparse.Namespace) -> _Outcom
     except OSError as error:
         return _Outcome(path, problem=error.strerror or str(error))
     return _Outcome(path, answer)
+
+
+def _asked_format(args: argparse.Namespace) -> Format | None:
+    """The text alone would not tell how long the recording is, nor who speaks; but of channels it
+    has a line for each turn."""
+    if args.format == "text" and args.channel != "split":
+        return None
+    asked: Format = args.format
+    return asked
 
 
 def _shown(answer: Transcription, path: Path, args: argparse.Namespace) -> str:

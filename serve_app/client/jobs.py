@@ -95,7 +95,8 @@ class Jobs:
         **options: Any,
     ) -> JobStatus:
         """Hand in one or more recordings as one job. `options` are fields of `/transcribe`:
-        `model`, `language`, `task`, `target_language`, `pnc`, `channel`, ….
+        `model`, `language`, `task`, `target_language`, `pnc`, `channel`, `hotwords`, `itn`,
+        `profanity_filter`, `diarize`.
 
         Sent again after a lost connection it stays one job: it has a key of its own if none is
         given.

@@ -17,6 +17,7 @@ from serve_app.errors import (
     AtCapacityError,
     AudioError,
     CapacityError,
+    DeadlineExceededError,
     EngineError,
     RequestError,
     SpeechError,
@@ -137,6 +138,8 @@ class Worker:
         """Transcribe one file and record how it ends; nothing where the lease is lost."""
         try:
             transcript = await self._transcribed(lease)
+        except TimeoutError:
+            await self._failed(lease, DeadlineExceededError(lease.request.timeout_s))
         except SpeechError as error:
             await self._failed(lease, error)
         except Exception as error:  # a bug; the job is told of it, and others go on
@@ -173,10 +176,11 @@ class Worker:
             raise UndecodableAudioError("its audio is gone from the store") from error
         except TimeoutError as error:
             if not limit.expired():
-                raise  # of somebody else: the next attempt may do better
+                reason = str(error) or "somebody did not answer in time"
+                raise EngineError(lease.request.model, reason) from error
             if not has_begun:
                 raise AtCapacityError("no decoder is free", self._config.poll_s) from error
-            raise UndecodableAudioError("it takes too long to transcribe") from error
+            raise
         raise EngineError(lease.request.model, "it ended without a transcript")
 
     async def _failed(self, lease: Lease, error: SpeechError) -> None:

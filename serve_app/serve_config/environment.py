@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from serve_app.config import ServerConfig
 from serve_app.environment import ENVIRONMENT, with_environment
 from serve_app.errors import ConfigError
+from serve_app.jobs.opening import SECRET_VARIABLE
 from serve_app.serve_config.schemas import meant
 
 _PREFIX = "CHORUS_"
 _OF_THE_CLIENT = ("CHORUS_API_KEY", "CHORUS_URL")
-_OF_THE_INGRESS = ("CHORUS_SIGNING_SECRET",)
+_SECRETS = ("CHORUS_SIGNING_SECRET", SECRET_VARIABLE)
 """Read where it is needed: a secret goes through no configuration."""
 _SERVICE_LINK = re.compile(
     r"_SERVICE_(HOST|PORT)\w*=|_PORT(_\d+_[A-Z]+)?=\w+://|_PORT_\d+_[A-Z]+_(PROTO|PORT|ADDR)="
@@ -20,7 +21,7 @@ _SERVICE_LINK = re.compile(
 
 def environment_errors(config: ServerConfig, environ: Mapping[str, str]) -> Iterator[ConfigError]:
     """Yield what is wrong with each variable; the place is its name."""
-    known = {*ENVIRONMENT, *_OF_THE_CLIENT, *_OF_THE_INGRESS}
+    known = {*ENVIRONMENT, *_OF_THE_CLIENT, *_SECRETS}
     for variable, value in sorted(environ.items()):
         if not variable.startswith(_PREFIX) or _SERVICE_LINK.search(f"{variable}={value}"):
             continue

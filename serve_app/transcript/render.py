@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 from typing import TypeAlias
 
-from serve_app.transcript.cues import label
 from serve_app.transcript.languages import name_of
+from serve_app.transcript.subtitles.cues import label
 from serve_app.transcript.types import Segment, Token, Transcript, Word
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
@@ -156,8 +156,8 @@ def plain_json(
                 "start": _seconds(segment.start_s),
                 "end": _seconds(segment.end_s),
                 "text": segment.text,
-                **({} if segment.channel is None else {"channel": segment.channel}),
                 **({"speaker": segment.speaker} if speakers else {}),
+                **({} if segment.channel is None else {"channel": segment.channel}),
             }
             for segment in shown
         ],

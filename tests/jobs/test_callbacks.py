@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import uvicorn
@@ -18,6 +19,7 @@ from serve_app.errors import ConfigError, InvalidOptionError
 from serve_app.jobs.callbacks import checked_callback_url
 from tests.jobs.office import office, recording
 
+AnyReceiver = TypeVar("AnyReceiver", bound="Receiver")
 SECRET = "whsec_" + "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0"
 
 
@@ -40,7 +42,13 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving(*answers: int) -> AsyncIterator[Receiver]:
-    receiver = Receiver(list(answers))
+    async with answering(Receiver(list(answers))) as receiver:
+        yield receiver
+
+
+@asynccontextmanager
+async def answering(receiver: AnyReceiver) -> AsyncIterator[AnyReceiver]:
+    """It listens."""
     app = Starlette(routes=[Route("/done", receiver.take, methods=["POST"])])
     options = uvicorn.Config(app, port=0, lifespan="off", log_config=None)
     options.load()
@@ -130,7 +138,9 @@ async def test_a_name_of_a_private_address_is_found_out_when_it_is_called(tmp_pa
 async def test_a_callback_that_breaks_holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serve_app.ingress.wires.jobs.checked_callback_url", lambda url, **_: url)
+    monkeypatch.setattr(
+        "serve_app.ingress.wires.rest.jobs.checked_callback_url", lambda url, **_: url
+    )
     settings = {"callbacks_to_private_addresses": True, "max_callback_attempts": 1}
     async with receiving() as receiver, office(tmp_path, works=False, **settings) as opened:
         broken = await opened.accepted(recording("say"), callback_url="http://1.2.3.999/")

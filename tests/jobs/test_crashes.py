@@ -86,3 +86,21 @@ async def test_processes_that_start_at_once_make_the_tables_once(database_url: s
     for process in processes:
         assert await line_of(process) == ["opened"]
         assert await process.wait() == 0
+
+
+async def test_nothing_is_lost_where_a_process_opens_the_store_twice_and_others_come_and_go(
+    store: JobStore, database_url: str
+) -> None:
+    await store.submit(new_job())
+    again = await JobStore.open(database_url, max_queued=100, max_attempts=3)
+    ids = []
+    for _ in range(2):
+        visitor = await start(database_url, "open")  # if it were alone, it would tidy up
+        assert await line_of(visitor) == ["opened"]
+        assert await visitor.wait() == 0
+        ids.append((await store.submit(new_job()))[0].id)
+        ids.append((await again.submit(new_job()))[0].id)
+    await again.close()
+    later = await start(database_url, "ids")
+    assert set(ids) <= set(await line_of(later))
+    assert await later.wait() == 0

@@ -77,9 +77,9 @@ async def test_who_waits_for_a_turn_has_the_whole_time_when_it_comes(tmp_path: P
 
 
 async def test_what_takes_too_long_has_failed(tmp_path: Path) -> None:
-    file = await done_by(tmp_path, "hang")
-    assert (file["status"], file["num_attempts"]) == ("failed", 1)
-    assert "takes too long" in str(file["error"])
+    file = await done_by(tmp_path, "hang", "hang")
+    assert (file["status"], file["num_attempts"]) == ("failed", 2)
+    assert file["error_code"] == "deadline_exceeded"
 
 
 async def test_a_time_out_of_somebody_else_is_no_fault_of_the_recording(tmp_path: Path) -> None:

@@ -143,9 +143,8 @@ class Desk:
         try:
             async with self._opening:
                 if self._rooms is None:
-                    self._rooms = _Rooms(
-                        await self._open_store(self.config), await self._open_audio(self.config)
-                    )
+                    audio = await self._open_audio(self.config)  # nothing of it has to be closed
+                    self._rooms = _Rooms(await self._open_store(self.config), audio)
             yield self._rooms
         except _LOST as error:
             logger.error("jobs cannot be reached: %s", error)

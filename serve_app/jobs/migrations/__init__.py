@@ -54,7 +54,10 @@ def _locked(path: Path | None) -> Iterator[None]:
         return
     with open(f"{path}.lock", "ab", opener=_for_its_owner) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # let go with the file, or with the process
-        open(path, "ab", opener=_for_its_owner).close()  # SQLite's other files will be like it
+        if not path.exists():
+            # SQLite's other files will be like it. One that is there is not touched: to close it
+            # would let go of all locks that this process has on it, whoever took them.
+            open(path, "ab", opener=_for_its_owner).close()
         yield
 
 

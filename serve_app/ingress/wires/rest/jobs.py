@@ -21,8 +21,8 @@ from serve_app.ingress.jobs import results
 from serve_app.ingress.jobs.desk import Desk
 from serve_app.ingress.jobs.uploads import Stored, UploadLimits
 from serve_app.ingress.served import ServedModels
-from serve_app.ingress.wires import plain_form
-from serve_app.ingress.wires.answers import (
+from serve_app.ingress.wires.rest import plain_form
+from serve_app.ingress.wires.rest.answers import (
     PROBLEMS,
     SIMULATED_HEADER,
     Schema,

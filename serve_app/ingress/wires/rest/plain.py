@@ -16,7 +16,7 @@ from serve_app.ingress.backend.status import is_ready, metrics_text, models_by_n
 from serve_app.ingress.forms import read_form
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.web import site
-from serve_app.ingress.wires.answers import (
+from serve_app.ingress.wires.rest.answers import (
     PROBLEMS,
     form_schema,
     headers_of,
@@ -25,7 +25,7 @@ from serve_app.ingress.wires.answers import (
     simulated_of,
     transcribe,
 )
-from serve_app.ingress.wires.plain_form import FIELDS, request_of
+from serve_app.ingress.wires.rest.plain_form import FIELDS, request_of
 from serve_app.transcript import render
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
