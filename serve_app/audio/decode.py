@@ -76,12 +76,18 @@ def heard_blocks(
                 listeners = [
                     Listener(detector, number, unheard_s) for number in range(channels.shape[1])
                 ]
-            for number, listener in enumerate(listeners):
-                yield from listener.push(channels[:, number])
-        for listener in listeners:
-            yield from listener.flush()
+            yield from _in_turn(
+                [each.push(channels[:, number]) for number, each in enumerate(listeners)]
+            )
+        yield from _in_turn([each.flush() for each in listeners])
     finally:
         detector.close()
+
+
+def _in_turn(channels: list[Iterator[Block]]) -> Iterator[Block]:
+    """The first block of each, then the second: all have as many."""
+    for blocks in zip(*channels, strict=True):
+        yield from blocks
 
 
 def _resampled(data: bytes | FileSource, channel: Channel, max_audio_s: float) -> Iterator[_Heard]:
