@@ -116,5 +116,8 @@ def test_channels_come_in_turn_each_with_its_own_speech() -> None:
     assert [block.channel for block in blocks[:4]] == [0, 1, 0, 1]
     assert any(any(block.speech) for block in blocks if block.channel == 0)
     assert not any(any(block.speech) for block in blocks if block.channel == 1)
+    for unheard_s in (3.0, 60.0):
+        held = heard_blocks(file.getvalue(), channel="split", unheard_s=unheard_s)
+        assert [block.channel for block in held] == [0, 1] * (len(blocks) // 2)
     mono = wav(left.astype(np.float32) / 32768)
     assert {block.channel for block in heard_blocks(mono, channel="split")} == {0}

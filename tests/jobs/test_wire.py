@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from serve_app.ingress.jobs import results
+from serve_app.jobs.store import JobStore
+from serve_app.jobs.types import Job, NewJob
 from serve_app.transcript import subtitles
 from serve_app.transcript.types import Transcript
 from tests.audio.audio_files import encode, speechlike
@@ -198,8 +200,42 @@ async def test_pages_cover_all_jobs_of_a_status_the_newest_first(tmp_path: Path)
                 break
             params["cursor"] = page["next_cursor"]
         assert found == [each for each in reversed(ids) if each != ids[3]]
-        for wrong in ({"limit": 0}, {"limit": 5000}, {"status": "lost"}, {"cursor": "x"}):
-            assert (await opened.http.get("/jobs", params=wrong)).status_code == 400
+        for wrong in (
+            *({"limit": 0}, {"limit": 5000}, {"limit": "x"}, {"limit": "²"}, {"limit": [1, 2]}),
+            *({"status": "lost"}, {"cursor": "x"}),
+        ):
+            response = await opened.http.get("/jobs", params=wrong)
+            assert response.status_code == 400
+            assert response.json()["error"]["param"] in wrong
+
+
+async def test_who_asks_what_this_is_hears_of_jobs(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False) as opened:
+        endpoints = (await opened.http.get("/")).json()["endpoints"]
+        assert endpoints["submit"] == "POST /transcribe/async"
+        assert endpoints["jobs"] == "GET /jobs"
+
+
+async def test_the_document_knows_what_is_asked_of_jobs_and_how_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path, works=False) as opened:
+        paths = (await opened.http.get("/openapi.json")).json()["paths"]
+        of_jobs = [
+            method
+            for path, methods in paths.items()
+            if path.startswith(("/jobs", "/transcribe/async"))
+            for method in methods.values()
+        ]
+        assert len(of_jobs) == 6
+        assert not any("422" in method["responses"] for method in of_jobs)
+        page, result = paths["/jobs"]["get"], paths["/jobs/{id}/result"]["get"]
+        assert "400" in page["responses"]
+        assert [each["name"] for each in page["parameters"]] == ["limit", "cursor", "status"]
+        assert {each["name"] for each in result["parameters"]} == {
+            *("id", "response_format", "include_timestamps")
+        }
+        assert {"text/plain", "text/vtt"} < set(result["responses"]["200"]["content"])
 
 
 async def test_the_same_key_is_the_same_job_whatever_comes_at_once(tmp_path: Path) -> None:
@@ -288,6 +324,25 @@ async def test_the_bound_holds_for_a_body_that_tells_no_length(tmp_path: Path) -
         assert await handed_in(3) == 202
         assert await handed_in(1) == 429
         assert opened.num_stored == 1
+
+
+async def test_a_job_keeps_its_audio_when_nobody_hears_that_it_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = JobStore.submit
+
+    async def lost_behind(store: JobStore, new: NewJob) -> tuple[Job, bool]:
+        await submit(store, new)
+        raise ConnectionResetError("the database was lost when it had committed")
+
+    async with office(tmp_path, works=False) as opened:
+        with monkeypatch.context() as patched:
+            patched.setattr(JobStore, "submit", lost_behind)
+            assert (await opened.submit(SAYING, idempotency_key="k")).status_code == 503
+        await opened.employ()
+        job = await opened.accepted(SAYING, idempotency_key="k")
+        told = await opened.until(job, "completed", "failed")
+        assert (told["status"], told["error"]) == ("completed", None)
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:

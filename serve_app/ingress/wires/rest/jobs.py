@@ -71,12 +71,40 @@ _JOB: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"schema": {"type": "object"}}},
     }
 }
+_PAGE: dict[int | str, dict[str, Any]] = {
+    200: {**_JOB[200], "description": "Some jobs; `next_cursor` asks for the next ones."}
+}
+_TEXT = {"schema": {"type": "string"}}
+_RESULT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The transcript, in the format asked for; several in JSON.",
+        "content": {**_JOB[200]["content"], "text/plain": _TEXT, "text/vtt": _TEXT},
+    }
+}
 _CONFLICT = {"description": "The idempotency key came with another request before."}
 _UNKNOWN: dict[int | str, dict[str, Any]] = {
     404: {"description": "No such job, or no longer, or another key's."},
     503: PROBLEMS[503],
 }
 _ID = {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]}
+
+
+def _parameter(name: str, schema: Schema) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema}
+
+
+_PAGE_QUERY = [
+    _parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MAX_PAGE, "default": 50}),
+    _parameter("cursor", {"type": "string", "description": "`next_cursor` of the page before."}),
+    _parameter("status", {"type": "string", "enum": [each.value for each in JobStatus]}),
+]
+_RESULT_QUERY = [
+    _parameter(
+        "response_format", {"type": "string", "enum": list(results.FORMATS), "default": "json"}
+    ),
+    _parameter("include_timestamps", {"type": "boolean"}),
+]
+"""FastAPI would say of parameters of its own that they may be refused with 422; here it is 400."""
 
 
 def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
@@ -88,9 +116,7 @@ def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
         STORED_PATH,
         summary="Hand recordings in, to be transcribed later whatever happens",
         status_code=202,
-        responses={202: _JOB[200]}
-        | PROBLEMS
-        | {409: {"description": "The key named another job."}},
+        responses={202: _JOB[200]} | PROBLEMS | {409: _CONFLICT},
         openapi_extra=form_schema(FIELDS),
     )
     async def submit(http: Request) -> Response:
@@ -99,7 +125,8 @@ def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
         async with desk.arriving(num_bytes) as stored:
             form = await stored.read(http, known_fields=_NAMES, limits=_limits(jobs))
             new = _new_job(http, form, stored.files, served, jobs, desk)
-            job, is_new = await desk.submit(new)
+            with stored.handing_over():
+                job, is_new = await desk.submit(new)
             if is_new:
                 stored.files.clear()  # the job's, now
                 current().audio_s += sum(file.expected_s for file in new.files)
@@ -115,14 +142,19 @@ def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
 def _add_asking(routes: APIRouter, desk: Desk, simulated: Collection[str]) -> None:
     """`simulated` are the models whose words are made up."""
 
-    @routes.get("/jobs", summary="Your jobs, the newest first, a page at a time", responses=_JOB)
-    async def jobs(
-        http: Request, limit: int = 50, cursor: str | None = None, status: str | None = None
-    ) -> Response:
-        if not 1 <= limit <= _MAX_PAGE:
-            raise InvalidOptionError("limit", f"is not between 1 and {_MAX_PAGE}")
+    @routes.get(
+        "/jobs",
+        summary="Your jobs, the newest first, a page at a time",
+        responses=_PAGE | {400: PROBLEMS[400], 503: PROBLEMS[503]},
+        openapi_extra={"parameters": _PAGE_QUERY},
+    )
+    async def jobs(http: Request) -> Response:
+        query = _query(http)
         page = await desk.page(
-            _owner(http), status=_status(status), limit=limit, cursor=cursor or None
+            _owner(http),
+            status=_status(query.one("status")),
+            limit=_limit(query),
+            cursor=query.one("cursor"),
         )
         return _json(await asyncio.to_thread(_page_text, page))
 
@@ -145,17 +177,12 @@ def _add_asking(routes: APIRouter, desk: Desk, simulated: Collection[str]) -> No
         "/jobs/{id}/result",
         summary="What a job has come to",
         response_class=Response,
-        responses=_JOB | _UNKNOWN | {400: PROBLEMS[400], 500: PROBLEMS[500]},
-        openapi_extra=_ID,
+        responses=_RESULT | _UNKNOWN | {400: PROBLEMS[400], 500: PROBLEMS[500]},
+        openapi_extra={"parameters": [*_ID["parameters"], *_RESULT_QUERY]},
     )
-    async def result(
-        http: Request, response_format: str = "json", include_timestamps: bool | None = None
-    ) -> Response:
-        if response_format not in results.FORMATS:
-            known = ", ".join(results.FORMATS)
-            raise InvalidOptionError(
-                "response_format", f"{shown(response_format)} is not one of: {known}"
-            )
+    async def result(http: Request) -> Response:
+        query = _query(http)
+        response_format = query.choice("response_format", results.FORMATS, "json")
         owner = _owner(http)
         job = await desk.find(http.path_params["id"], owner)
         results.check_ended(job)
@@ -166,7 +193,7 @@ def _add_asking(routes: APIRouter, desk: Desk, simulated: Collection[str]) -> No
             job,
             await desk.results(job.id, owner),
             response_format,
-            segments=results.has_times(job) if include_timestamps is None else include_timestamps,
+            segments=query.flag("include_timestamps", default=results.has_times(job)),
             simulated=is_simulated,
         )
         return Response(body.content, media_type=body.media_type, headers=_headers(is_simulated))
@@ -217,6 +244,20 @@ def _headers(simulated: bool) -> dict[str, str]:
 def _owner(http: Request) -> str | None:
     key = http.scope.get("state", {}).get(KEY)
     return None if key is None else str(key.name)
+
+
+def _query(http: Request) -> Form:
+    """What stands behind the `?`, read as a form's fields are."""
+    query = http.query_params
+    return Form(b"", "", {name: tuple(query.getlist(name)) for name in query})
+
+
+def _limit(query: Form) -> int:
+    value = query.one("limit") or "50"
+    limit = int(value) if value.isascii() and value.isdecimal() and len(value) <= 9 else 0
+    if not 1 <= limit <= _MAX_PAGE:
+        raise InvalidOptionError("limit", f"{shown(value)} is not between 1 and {_MAX_PAGE}")
+    return limit
 
 
 def _limits(jobs: JobsConfig) -> UploadLimits:
