@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser postgres test test-long check bench overload tiny
+.PHONY: help install run serve stop browser postgres test test-long check bench overload hours tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ bench: install  ## Measure the server against the model alone; writes docs/bench
 
 overload: install  ## Measure what is answered when ten times as much comes as can be done
 	@$(BIN)/python -m loadtest.overload --config configs/simulated.yaml
+
+hours: install  ## Measure a recording of three hours against its parts; writes docs/hours.md
+	@$(BIN)/python -m loadtest.hours --report docs/hours.md
 
 tiny: install  ## Train the embedded models again (about an hour each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32

@@ -68,18 +68,25 @@ def streaming_model_of(config: Path, name: str | None) -> ModelConfig:
 
 @contextmanager
 def own_server(
-    config: Path, model: ModelConfig, *, limits: Mapping[str, float] | None = None
+    config: Path,
+    model: ModelConfig,
+    *,
+    limits: Mapping[str, float] | None = None,
+    num_replicas: int = 1,
 ) -> Iterator[Server]:
-    """A server of `model` alone, fixed at one replica, so that one engine faces one engine.
+    """A server of `model` alone, fixed at one replica, so that one engine faces one engine; or at
+    `num_replicas` of it.
 
-    `limits` are laid over those of the file.
+    `limits` are laid over those of the file. Its jobs are its own, and end with it.
 
     Raises:
         BenchError: it did not become ready; with the end of its log.
     """
     with tempfile.TemporaryDirectory() as folder:
         fixed = Path(folder) / "config.yaml"
-        fixed.write_text(yaml.safe_dump(fixed_config(config, model, limits or {})))
+        document = fixed_config(config, model, limits or {}, num_replicas=num_replicas)
+        _keep_jobs_in(Path(folder), document)
+        fixed.write_text(yaml.safe_dump(document))
         if (flags := config.with_name(FLAGS_FILE)).is_file():
             shutil.copy(flags, folder)  # `chorus serve` reads it from beside its config
         log_path = Path(folder) / "log"
@@ -101,7 +108,11 @@ def own_server(
 
 
 def fixed_config(
-    config: Path, model: ModelConfig, limits: Mapping[str, float] = MappingProxyType({})
+    config: Path,
+    model: ModelConfig,
+    limits: Mapping[str, float] = MappingProxyType({}),
+    *,
+    num_replicas: int = 1,
 ) -> dict[str, object]:
     document: dict[str, object] = yaml.safe_load(config.read_text())
     document.setdefault("http_options", {})["host"] = "127.0.0.1"  # type: ignore[index]
@@ -116,9 +127,19 @@ def fixed_config(
             continue
         if deployment.pop("autoscaling_config", None):
             deployment["num_replicas"] = 1
+        if deployment["name"] == model.name:
+            deployment["num_replicas"] = num_replicas
         kept.append(deployment)
     application["deployments"] = kept
     return document
+
+
+def _keep_jobs_in(folder: Path, document: dict[str, object]) -> None:
+    """Nobody else's jobs are worked on while something is measured."""
+    jobs = document["applications"][0]["args"].get("jobs")  # type: ignore[index]
+    if jobs is not None:
+        jobs["database_url"] = f"sqlite+aiosqlite:///{folder / 'jobs.sqlite3'}"
+        jobs["audio_url"] = str(folder / "audio")
 
 
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log_path: Path) -> None:

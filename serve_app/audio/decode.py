@@ -3,6 +3,7 @@
 Runs in a child process (`sandbox`): whatever it meets was written by a stranger.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -12,7 +13,7 @@ import soxr  # type: ignore[import-untyped]  # ships no stubs
 
 from serve_app.audio.codecs import ffmpeg
 from serve_app.audio.codecs.source import FileSource
-from serve_app.audio.listening import Listener
+from serve_app.audio.listening import Listeners
 from serve_app.audio.voice import SileroDetector
 from serve_app.audio.waveform import MAX_SPLIT_CHANNELS, SAMPLE_RATE_HZ, Block, Channel, Pcm
 from serve_app.errors import (
@@ -67,21 +68,27 @@ def heard_blocks(
 ) -> Iterator[Block]:
     """The same, with where somebody may be speaking: blocks of one channel each, the channels in
     turn. Of a recording of up to `unheard_s` nobody asks. Raises what `decode_blocks` does."""
-    detector = SileroDetector()
-    listeners: list[Listener] = []
+    listeners = Listeners(SileroDetector, unheard_s)
+    waiting: list[deque[Block]] = []
     try:
         for pcm in decode(data, channel=channel, max_audio_s=max_audio_s):
             channels = pcm.reshape(len(pcm), -1)
-            if not listeners:
-                listeners = [
-                    Listener(detector, number, unheard_s) for number in range(channels.shape[1])
-                ]
-            for number, listener in enumerate(listeners):
-                yield from listener.push(channels[:, number])
-        for listener in listeners:
-            yield from listener.flush()
+            waiting.extend(deque() for _ in range(channels.shape[1] - len(waiting)))
+            for number, listener in enumerate(listeners.of(channels.shape[1])):
+                waiting[number].extend(listener.push(channels[:, number]))
+            yield from _in_turn(waiting)
+        for listener, blocks in zip(listeners.all, waiting, strict=True):
+            blocks.extend(listener.flush())
+        yield from _in_turn(waiting)
     finally:
-        detector.close()
+        listeners.close()
+
+
+def _in_turn(channels: list[deque[Block]]) -> Iterator[Block]:
+    """A block of each, as long as each has one: in the end all have as many."""
+    while channels and all(channels):
+        for blocks in channels:
+            yield blocks.popleft()
 
 
 def _resampled(data: bytes | FileSource, channel: Channel, max_audio_s: float) -> Iterator[_Heard]:

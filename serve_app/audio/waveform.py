@@ -23,8 +23,8 @@ Channel: TypeAlias = Literal["mix", "split"] | int
 """`mix` averages all channels, `split` hears each for itself; a number picks one, from 0."""
 
 
-MAX_SPLIT_CHANNELS = 8
-"""A call has two, a meeting room up to eight."""
+MAX_SPLIT_CHANNELS = 4
+"""A call has two; each needs a voice activity model of its own, ready in every decoder."""
 
 
 @dataclass(frozen=True, slots=True)

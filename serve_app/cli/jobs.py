@@ -24,7 +24,7 @@ from serve_app.cli.tables import print_table
 from serve_app.client import Client
 from serve_app.client.jobs import JobStatus
 
-_FORMATS = ("text", "json", "verbose_json", "srt", "vtt")
+_FORMATS = ("text", "json", "verbose_json", "diarized_json", "srt", "vtt")
 _STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 _EXAMPLES = """\
   chorus jobs submit talk.mp3 --wait          hand it in, watch it, print its text
@@ -64,7 +64,8 @@ def _add_submit(actions: Commands) -> None:
         help="hand in one job of one or more recordings",
         description="Hand the FILEs in as one job, and print its id.",
         examples="  chorus jobs submit talk.mp3 --wait --format srt > talk.srt\n"
-        "  chorus jobs submit *.flac --callback-url https://app.example/done",
+        "  chorus jobs submit *.flac --callback-url https://app.example/done\n"
+        "  chorus jobs submit meeting.wav --speakers --hotword Chorus --numbers",
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording")
     add_option_fields(parser)
@@ -248,13 +249,9 @@ def _watched(client: Client, job_id: str, timeout_s: float) -> int:
 
 def _print_result(client: Client, job_id: str, format: str) -> int:
     """Text of several recordings is headed by their names."""
-    if format != "text":
+    if format != "text" or len(client.jobs.get(job_id).files) == 1:
         print(client.jobs.result(job_id, format).rstrip())  # type: ignore[arg-type]  # of the choices
         return 0
-    told = client.jobs.transcript(job_id)
-    if "results" not in told:
-        print(told["text"])
-        return 0
-    for result in told["results"]:
-        print(f"{result['filename']}: {result.get('text') or result.get('error')}")
+    for result in client.jobs.transcript(job_id)["results"]:
+        print(f"{result['filename']}: {result.get('text') or result.get('error') or ''}")
     return 0

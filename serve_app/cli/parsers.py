@@ -73,6 +73,27 @@ def add_option_fields(parser: argparse.ArgumentParser) -> None:
         metavar="CODE",
         help="of a translation: de, fr-CA, Spanish (default: English)",
     )
+    add_channel(parser)
+    add_words(parser)
+    parser.add_argument(
+        "--speakers", action="store_true", help="have the speakers told apart: A, B, …"
+    )
+
+
+def option_fields(args: argparse.Namespace) -> dict[str, object]:
+    """The form fields that `add_option_fields` was told."""
+    names = ("model", "language", "pnc", "task", "target_language", "channel")
+    fields = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    flags = {
+        "itn": args.numbers,
+        "profanity_filter": args.profanity_filter,
+        "diarize": args.speakers,
+        "hotwords": args.hotword,
+    }
+    return fields | {name: value for name, value in flags.items() if value}
+
+
+def add_channel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channel",
         metavar="N",
@@ -81,10 +102,26 @@ def add_option_fields(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def option_fields(args: argparse.Namespace) -> dict[str, object]:
-    """The form fields that `add_option_fields` was told."""
-    names = ("model", "language", "pnc", "task", "target_language", "channel")
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Which words are likely, and how they are written."""
+    parser.add_argument(
+        "--hotword",
+        action="append",
+        default=[],
+        metavar="PHRASE",
+        help="a word or phrase that is likely to be said, such as a name; may be repeated; of "
+        "Parakeet models",
+    )
+    parser.add_argument(
+        "--numbers",
+        action="store_true",
+        help="numbers in digits: 21 for twenty-one, where the server knows the language's numbers",
+    )
+    parser.add_argument(
+        "--profanity-filter",
+        action="store_true",
+        help="mask the words of the server's own list but for their first letter",
+    )
 
 
 def add_recording_options(parser: argparse.ArgumentParser, *, default_concurrency: int) -> None:

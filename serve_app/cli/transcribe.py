@@ -15,9 +15,11 @@ from rich.text import Text
 
 from serve_app.cli.parsers import (
     Commands,
+    add_channel,
     add_command,
     add_connection,
     add_recording_options,
+    add_words,
     connect,
 )
 from serve_app.cli.progress import Progress, in_parallel
@@ -112,7 +114,8 @@ def _add_translate(commands: Commands) -> None:
 def _add_rest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording")
     add_recording_options(parser, default_concurrency=4)
-    _add_words(parser)
+    add_channel(parser)
+    add_words(parser)
     parser.add_argument(
         "--format",
         choices=list(_SUFFIXES),
@@ -142,27 +145,6 @@ def _add_rest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_connection(parser)
     parser.set_defaults(run=_run)
-
-
-def _add_words(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--hotword",
-        action="append",
-        default=[],
-        metavar="PHRASE",
-        help="a word or phrase that is likely to be said, such as a name; may be repeated; of "
-        "Parakeet models",
-    )
-    parser.add_argument(
-        "--numbers",
-        action="store_true",
-        help="numbers in digits: 21 for twenty-one, where the server knows the language's numbers",
-    )
-    parser.add_argument(
-        "--profanity-filter",
-        action="store_true",
-        help="mask the words of the server's own list but for their first letter",
-    )
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -207,9 +189,9 @@ def _transcribe(client: Client, path: Path, args: argparse.Namespace) -> _Outcom
             hotwords=args.hotword,
             itn=args.numbers,
             profanity_filter=args.profanity_filter,
+            channel=args.channel,
             diarize=args.speakers,
-            # The text alone would not tell how long the recording is, nor who speaks.
-            response_format=None if args.format == "text" else args.format,
+            response_format=_asked_format(args),
         )
     except UnreachableError:
         raise
@@ -218,6 +200,15 @@ def _transcribe(client: Client, path: Path, args: argparse.Namespace) -> _Outcom
     except OSError as error:
         return _Outcome(path, problem=error.strerror or str(error))
     return _Outcome(path, answer)
+
+
+def _asked_format(args: argparse.Namespace) -> Format | None:
+    """The text alone would not tell how long the recording is, nor who speaks; but of channels it
+    has a line for each turn."""
+    if args.format == "text" and args.channel != "split":
+        return None
+    asked: Format = args.format
+    return asked
 
 
 def _shown(answer: Transcription, path: Path, args: argparse.Namespace) -> str:

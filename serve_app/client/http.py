@@ -96,6 +96,7 @@ class Client:
         hotwords: Sequence[str] = (),
         itn: bool = False,
         profanity_filter: bool = False,
+        channel: str | int | None = None,
         diarize: bool = False,
         response_format: Format | None = None,
         timestamp_granularities: Sequence[Literal["segment", "word"]] = (),
@@ -104,7 +105,8 @@ class Client:
 
         `pnc` asks for punctuation and capitals, or for none, of a model that has the choice;
         `hotwords` are words and phrases that are likely to be said; `itn` asks for numbers in
-        digits; `profanity_filter` for the words of the server's list to be masked.
+        digits; `profanity_filter` for the words of the server's list to be masked. `channel` is
+        `mix`, `split` or a number from 0.
         `diarize` has the speakers told apart: `fields["segments"]` then say who `speaker` is, which
         is the format `diarized_json`. Otherwise the format is `json` if none is named.
 
@@ -125,6 +127,7 @@ class Client:
             "hotwords": list(hotwords),
             "itn": itn or None,
             "profanity_filter": profanity_filter or None,
+            "channel": None if channel is None else str(channel),
             "response_format": response_format,
             "timestamp_granularities[]": list(timestamp_granularities),
         }

@@ -15,7 +15,7 @@ import httpx
 from serve_app.client.answers import json_object
 from serve_app.client.errors import WaitTimeoutError
 
-JobFormat: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json"]
+JobFormat: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 ENDED = frozenset({"completed", "failed", "cancelled"})
 _MIN_PAUSE_S, _MAX_PAUSE_S = 0.5, 10.0
 
@@ -95,7 +95,8 @@ class Jobs:
         **options: Any,
     ) -> JobStatus:
         """Hand in one or more recordings as one job. `options` are fields of `/transcribe`:
-        `model`, `language`, `task`, `target_language`, `pnc`, `channel`, ….
+        `model`, `language`, `task`, `target_language`, `pnc`, `channel`, `hotwords`, `itn`,
+        `profanity_filter`, `diarize`.
 
         Sent again after a lost connection it stays one job: it has a key of its own if none is
         given.

@@ -30,7 +30,7 @@ class JobsConfig(Settings):
     max_audio_s: PositiveFloat = 12 * 3600.0
     """Of one recording; requests have `limits.max_audio_s`."""
     file_timeout_s: PositiveFloat = 6 * 3600.0
-    """For one attempt at one recording."""
+    """For one attempt at one recording, from when it has had its turn."""
     max_concurrent: PositiveInt = 4
     """Recordings that one replica of `Jobs` has under way, so that jobs leave room for requests."""
     poll_s: PositiveFloat = 0.5

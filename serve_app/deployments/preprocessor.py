@@ -31,7 +31,7 @@ from serve_app.pipelines.progress import Told
 from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
 from serve_app.pipelines.wording import Wordsmith
 from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
-from serve_app.transcript.speakers import TurnRules
+from serve_app.transcript.joining.speakers import TurnRules
 from serve_app.transcript.types import Segment, Transcript
 
 _INFO_TIMEOUT_S = 3.0

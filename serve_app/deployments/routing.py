@@ -22,8 +22,8 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
-from serve_app.deployments.accounts import Limits, Refusal
 from serve_app.deployments.ledger import LedgerLostError
+from serve_app.deployments.ledger.accounts import Limits, Refusal
 from serve_app.errors import AtCapacityError, EngineError, ModelUnavailableError
 from serve_app.models.protocols import ModelBrokenError, ModelInfo, Recognition, RecognitionRequest
 from serve_app.pipelines.load import Load

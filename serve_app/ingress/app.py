@@ -28,11 +28,12 @@ from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, R
 from serve_app.ingress.problems import problem_of, problem_of_http, refuse
 from serve_app.ingress.sockets.serving import Sockets, Tally
 from serve_app.ingress.web import reference, site
-from serve_app.ingress.wires import asr, jobs, op, openai, plain
-from serve_app.ingress.wires.answers import SIMULATED_HEADER, TIMING_HEADER
+from serve_app.ingress.wires import asr, op
 from serve_app.ingress.wires.realtime import client_secrets
 from serve_app.ingress.wires.realtime import routes as realtime
 from serve_app.ingress.wires.realtime.client_secrets import ClientSecrets
+from serve_app.ingress.wires.rest import jobs, openai, plain
+from serve_app.ingress.wires.rest.answers import SIMULATED_HEADER, TIMING_HEADER
 
 
 def build_app(

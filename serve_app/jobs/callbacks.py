@@ -31,6 +31,10 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 3600.0
 _MAX_URL_CHARACTERS = 2048
 _SECRET_PREFIX, _MIN_SECRET_BYTES = "whsec_", 24
 _LEASE_MARGIN_S = 30.0
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""RFC 4291 §2.4, all that was ever given out; Python takes more for global: site-local, ::/96."""
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""RFC 6052 §2.1: IPv4 as networks of IPv6 alone see it; the address is its end."""
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -69,7 +73,7 @@ class Callbacks:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._post(delivery, job_to_json(job))
-        except (httpx.HTTPError, OSError, PrivateAddressError, ValueError) as error:
+        except Exception as error:  # of whatever library: one callback never holds up the others
             reason = str(error) or type(error).__name__
             retry_in_s = self._retry_in_s(delivery.num_attempts)
             logger.info("callback %s of job %s: %s", delivery.id, delivery.job_id, reason)
@@ -121,14 +125,15 @@ def checked_callback_url(url: str, *, allows_private: bool) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError:
+        _ = httpx.URL(url).host  # who will call it has rules of its own
+    except (ValueError, httpx.InvalidURL):
         host, parts = None, urlsplit("")
     is_plain = parts.username is None and parts.password is None and url.isascii()
     if parts.scheme not in {"http", "https"} or not host or not is_plain:
         raise InvalidOptionError("callback_url", "is no http(s) URL without a user in it")
     if len(url) > _MAX_URL_CHARACTERS or any(ord(c) <= 32 for c in url):
         raise InvalidOptionError("callback_url", "is too long, or has spaces in it")
-    if not allows_private and _is_private_name(host):
+    if not allows_private and _is_private_name(host.rstrip(".")):
         raise InvalidOptionError("callback_url", f"{host[:100]} is no public address")
     return url
 
@@ -139,6 +144,10 @@ def _is_private_name(host: str) -> bool:
     try:
         return not _is_public(ipaddress.ip_address(host))
     except ValueError:
+        pass
+    try:  # 127.1, 2130706433 and 0x7f000001 are addresses, too
+        return not _is_public(ipaddress.IPv4Address(socket.inet_aton(host)))
+    except OSError:
         return False
 
 
@@ -167,7 +176,16 @@ def _all_public(addresses: Iterable[_Address], host: str) -> _Address:
 
 
 def _is_public(address: _Address) -> bool:
-    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    if mapped is not None:
-        return _is_public(mapped)
+    if isinstance(address, ipaddress.IPv6Address):
+        within = address.ipv4_mapped or address.sixtofour or _translated(address)
+        if within is not None:
+            return _is_public(within)
+        if address not in _GLOBAL_UNICAST:
+            return False
     return address.is_global and not address.is_multicast
+
+
+def _translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """What a NAT64 makes of it."""
+    is_translated = address in _TRANSLATED
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if is_translated else None

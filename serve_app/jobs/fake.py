@@ -80,5 +80,8 @@ def _transcript(text: str, seconds: float, request: TranscriptionRequest) -> Tra
     said = text.split()
     step_s = seconds / max(1, len(said))
     words = tuple(Word(w, n * step_s, (n + 1) * step_s, 0.9) for n, w in enumerate(said))
-    segments = (Segment(text, 0.0, seconds, words, language="en"),) if said else ()
+    channel = 0 if request.channel == "split" else None
+    speaker = "A" if request.diarizer else None
+    segment = Segment(text, 0.0, seconds, words, language="en", channel=channel, speaker=speaker)
+    segments = (segment,) if said else ()
     return Transcript(segments, seconds, request.model, language="en", spoken_language="en")

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 from serve_app.config import JobsConfig
 from serve_app.errors import (
+    AtCapacityError,
     AudioError,
     CapacityError,
+    DeadlineExceededError,
     EngineError,
     RequestError,
     SpeechError,
@@ -135,10 +137,9 @@ class Worker:
     async def _run(self, lease: Lease) -> None:
         """Transcribe one file and record how it ends; nothing where the lease is lost."""
         try:
-            async with asyncio.timeout(lease.request.timeout_s):
-                transcript = await self._transcribed(lease)
+            transcript = await self._transcribed(lease)
         except TimeoutError:
-            await self._failed(lease, UndecodableAudioError("it takes too long to transcribe"))
+            await self._failed(lease, DeadlineExceededError(lease.request.timeout_s))
         except SpeechError as error:
             await self._failed(lease, error)
         except Exception as error:  # a bug; the job is told of it, and others go on
@@ -159,15 +160,27 @@ class Worker:
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S)
 
     async def _heard(self, lease: Lease) -> Transcript:
+        """One attempt; its time counts from when it has had its turn."""
+        timeout_s, has_begun = lease.request.timeout_s, False
         parts = self._transcriber.stream_stored(lease.audio, lease.request, lease.expected_s)
         try:
-            async with aclosing(parts):
+            async with asyncio.timeout(timeout_s) as limit, aclosing(parts):
                 async for part in parts:
                     if isinstance(part, Transcript):
                         return part
                     self._work[lease.token].progress = part
+                    if not has_begun:
+                        has_begun = True
+                        limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
         except FileNotFoundError as error:
             raise UndecodableAudioError("its audio is gone from the store") from error
+        except TimeoutError as error:
+            if not limit.expired():
+                reason = str(error) or "somebody did not answer in time"
+                raise EngineError(lease.request.model, reason) from error
+            if not has_begun:
+                raise AtCapacityError("no decoder is free", self._config.poll_s) from error
+            raise
         raise EngineError(lease.request.model, "it ended without a transcript")
 
     async def _failed(self, lease: Lease, error: SpeechError) -> None:

@@ -1,7 +1,8 @@
 """An upload's first bytes and its size in, the seconds of audio that it is expected to hold out.
 
-For admission, which must not wait for a decoder: it reads a header's fields and believes them.
-The decoder finds out what is true, and enforces the limits.
+For admission, which must not wait for a decoder: it reads a header's fields and believes them, as
+far as so many bytes can hold so little: who says less would hold more than a share, and be charged
+for less. The decoder finds out what is true, and enforces the limits.
 """
 
 import struct
@@ -18,6 +19,7 @@ _MAX_CHUNKS = 64
 """Of a RIFF file, before its samples."""
 _MP3_KBIT_S = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
 _MP3_2_KBIT_S = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
+_MP3_MAX_KBIT_S = max(_MP3_KBIT_S)
 _MP3_RATES_HZ = {
     3: (44_100, 48_000, 32_000, 0),
     2: (22_050, 24_000, 16_000, 0),
@@ -38,7 +40,7 @@ def expected_audio_s(upload: bytes, *, longest_s: float) -> float:
 
 def expected_by_head_s(head: bytes, num_bytes: int, *, longest_s: float) -> float:
     """The same of an upload of which only the first `HEAD_BYTES` are at hand."""
-    found = _wav_s(head, num_bytes) or _flac_s(head) or _mp3_s(head, num_bytes)
+    found = _wav_s(head, num_bytes) or _flac_s(head, num_bytes) or _mp3_s(head, num_bytes)
     return min(found or num_bytes / LEAN_BYTES_PER_S, longest_s)
 
 
@@ -53,22 +55,28 @@ def _wav_s(head: bytes, num_bytes: int) -> float | None:
         name, size = head[place : place + 4], int.from_bytes(head[place + 4 : place + 8], "little")
         place += 8
         if name == b"fmt " and place + 16 <= len(head):
-            (bytes_per_s,) = struct.unpack_from("<I", head, place + 8)
+            _, channels, rate_hz, told, _, bits = struct.unpack_from("<HHIIHH", head, place)
+            # No codec needs more than samples do.
+            bytes_per_s = min(told, rate_hz * channels * max(bits, 16) // 8)
         if name == b"data":
-            # A stream whose length was not known when it began says 0 or the largest number.
-            held = min(size or num_bytes, num_bytes - place)
+            # All that follows, whatever size is told: a stream whose length was not known when it
+            # began says 0 or the largest number, and further chunks of samples are heard, too.
+            held = num_bytes - place
             return held / bytes_per_s if bytes_per_s and held > 0 else None
         place += size + size % 2
     return None
 
 
-def _flac_s(head: bytes) -> float | None:
+def _flac_s(head: bytes, num_bytes: int) -> float | None:
     """Of the first metadata block, which is always STREAMINFO: RFC 9639 §8.2."""
     if head[:4] != b"fLaC" or len(head) < 26:
         return None
     packed = int.from_bytes(head[18:26], "big")  # rate 20 bits, channels 3, bits 5, samples 36
     rate_hz, num_samples = packed >> 44, packed & (1 << 36) - 1
-    return num_samples / rate_hz if rate_hz and num_samples else None
+    if not rate_hz or not num_samples:
+        return None
+    bytes_per_s = rate_hz * ((packed >> 41 & 7) + 1) * ((packed >> 36 & 31) + 1) / 8
+    return max(num_samples / rate_hz, num_bytes / bytes_per_s)
 
 
 def _mp3_s(head: bytes, num_bytes: int) -> float | None:
@@ -83,7 +91,8 @@ def _mp3_s(head: bytes, num_bytes: int) -> float | None:
     tag = max(frame.find(b"Xing"), frame.find(b"Info"))
     if rate_hz and tag >= 0 and len(frame) >= tag + 12 and frame[tag + 7] & 1:
         num_frames = int.from_bytes(frame[tag + 8 : tag + 12], "big")
-        return num_frames * (1152 if is_mpeg_1 else 576) / rate_hz
+        told_s = num_frames * (1152 if is_mpeg_1 else 576) / rate_hz
+        return max(told_s, (num_bytes - place) * 8 / (_MP3_MAX_KBIT_S * 1000))
     kbit_s = (_MP3_KBIT_S if is_mpeg_1 else _MP3_2_KBIT_S)[bit_index]
     return (num_bytes - place) * 8 / (kbit_s * 1000) if kbit_s else None
 

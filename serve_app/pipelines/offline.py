@@ -22,9 +22,9 @@ from serve_app.models.protocols import (
     RecognitionRequest,
 )
 from serve_app.pipelines.budget import AudioBudget
-from serve_app.transcript.interleave import Interleaved
-from serve_app.transcript.merge import segments_of
-from serve_app.transcript.seams import joined
+from serve_app.transcript.joining.interleave import Interleaved
+from serve_app.transcript.joining.merge import segments_of
+from serve_app.transcript.joining.seams import joined
 from serve_app.transcript.types import Hypothesis, Segment, StageTimes, Transcript
 
 _SILENCE = Recognition(Hypothesis("", words=()), queue_s=0.0, model_s=0.0, batch_size=0)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Block
 from serve_app.models.protocols import RecordingDiarizer
-from serve_app.transcript.speakers import Attribution, TurnRules, Turns
+from serve_app.transcript.joining.speakers import Attribution, TurnRules, Turns
 from serve_app.transcript.types import Segment, Transcript
 
 MAX_AHEAD_S = 60.0

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 from typing import TypeAlias
 
-from serve_app.transcript.cues import label
 from serve_app.transcript.languages import name_of
+from serve_app.transcript.subtitles.cues import label
 from serve_app.transcript.types import Segment, Token, Transcript, Word
 
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
@@ -146,7 +146,8 @@ def segment_id(index: int) -> str:
 def plain_json(
     transcript: Transcript, *, segments: bool = True, speakers: bool = False
 ) -> dict[str, Json]:
-    """The plain server's answer, before the wire adds the file's name and the time."""
+    """The plain server's answer, before the wire adds the file's name and the time. Segments have
+    their `channel` where each was heard for itself."""
     shown = transcript.segments if segments else ()
     return {
         "text": transcript.text,
@@ -156,6 +157,7 @@ def plain_json(
                 "end": _seconds(segment.end_s),
                 "text": segment.text,
                 **({"speaker": segment.speaker} if speakers else {}),
+                **({} if segment.channel is None else {"channel": segment.channel}),
             }
             for segment in shown
         ],

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from serve_app.transcript.merge import share_out
+from serve_app.transcript.joining.merge import share_out
 from serve_app.transcript.types import Segment, Token, Word
 
 _WORD_START = "▁"

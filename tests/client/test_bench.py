@@ -10,7 +10,7 @@ import yaml
 
 from loadtest.bench import report
 from loadtest.bench.clips import Clip, make_clips
-from loadtest.bench.cpu import cpu_s_by_group, spent
+from loadtest.bench.cpu import cpu_s_by_group, group_of, spent
 from loadtest.bench.load import BenchError, LoadRun, run_load
 from loadtest.bench.raw import RawRun, run_raw
 from loadtest.bench.results import Repetition, Results, Stages
@@ -118,6 +118,17 @@ def test_cpu_time_is_counted_for_a_process_and_its_children():
     used_s = spent(before, cpu_s_by_group(os.getpid()))
     child.communicate()
     assert used_s["Ray itself"] >= 0.05
+
+
+def test_a_replica_is_told_by_its_deployment_whatever_it_is_doing():
+    title = "ray::ServeReplica:chorus:parakeet-0.6b-v3"
+    for doing in ("", ".handle_request_with_rejection", ".__init__"):
+        command = ["bash", "-c", f"exec -a {title}{doing} sleep 60"]
+        with subprocess.Popen(command) as child:
+            while title not in Path(f"/proc/{child.pid}/cmdline").read_text():
+                pass
+            assert group_of(child.pid, os.getpid()) == "parakeet-0.6b-v3"
+            child.kill()
 
 
 def test_the_ratio_is_taken_against_both_neighbours():

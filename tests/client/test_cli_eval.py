@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from serve_app.cli import main
-from serve_app.cli.manifest import Entry, ManifestError, read_manifest
-from serve_app.cli.scores import quantile
+from serve_app.cli.evaluate.manifest import Entry, ManifestError, read_manifest
+from serve_app.cli.evaluate.scores import quantile
 from serve_app.errors import UndecodableAudioError
 
 

@@ -245,3 +245,10 @@ def test_speakers_in_json_are_diarized_json(recording, capsys):
         assert [segment["speaker"] for segment in body["segments"]] == ["A"]
     assert main(["transcribe", file, "--speakers", "--format", "srt"]) == 2
     assert "srt has no place for them" in capsys.readouterr().err
+
+
+def test_a_channel_is_asked_for_and_split_ones_come_as_turns(site, recording, capsys):
+    assert main(["transcribe", str(recording("a.wav", "one")), "--channel", "1"]) == 0
+    assert main(["transcribe", str(recording("a.wav", "one")), "--channel", "split"]) == 0
+    assert [call.request.channel for call in site.backend.calls] == [1, "split"]
+    assert capsys.readouterr().out == "one\none\n"

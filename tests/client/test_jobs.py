@@ -26,7 +26,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        async with office(tmp_path / "office", max_attempts=1) as opened:
+        async with office(tmp_path / "office", max_attempts=1, tells_speakers=True) as opened:
             running.append(opened)
             closing.append(lambda: loop.call_soon_threadsafe(stop.set))
             is_open.set()
@@ -100,6 +100,20 @@ def test_the_command_hands_in_waits_and_prints(
     files = [file(f"{n}.wav", recording("say", f"text {n}")) for n in range(3)]
     assert main(["jobs", "submit", *files, "--priority", "3", "--wait"]) == 0
     assert capsys.readouterr().out == "0.wav: text 0\n1.wav: text 1\n2.wav: text 2\n"
+
+
+def test_the_command_asks_for_all_that_a_job_can_be_asked(
+    opened: Office, file: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit = ["jobs", "submit", file("a.wav", SAYING), "--wait"]
+    assert main([*submit, "--channel", "split", "--numbers"]) == 0
+    assert capsys.readouterr().out == "[Channel 0] hello out there\n"
+    assert main([*submit, "--speakers", "--format", "diarized_json"]) == 0
+    assert json.loads(capsys.readouterr().out)["segments"][0]["speaker"] == "A"
+    assert main([*submit, "--hotword", "Chorus"]) == 1
+    assert "tiny takes no hot words" in capsys.readouterr().err
+    assert main([*submit, "--profanity-filter"]) == 1
+    assert "profanity_file" in capsys.readouterr().err
 
 
 def test_each_action_does_what_it_says(

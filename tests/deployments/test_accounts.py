@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_app.deployments.accounts import LEASE_S, Ledger, Limits, Refusal
+from serve_app.deployments.ledger.accounts import LEASE_S, Ledger, Limits, Refusal
 
 NOON = 12 * 3600.0
 NONE = Limits()

@@ -9,13 +9,13 @@ from grpc import RpcError
 from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.deployments.accounts import Limits, Refusal
 from serve_app.deployments.ledger import (
     APART_S,
     LedgerLostError,
     LedgerReplica,
     PatientLedger,
 )
+from serve_app.deployments.ledger.accounts import Limits, Refusal
 from serve_app.deployments.routing import ServeLedger
 
 ONCE = Limits(requests_per_minute=1)

@@ -7,7 +7,7 @@ import pytest
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
 from serve_app.ingress.backend.fake import ScriptedBackend
-from serve_app.ingress.wires import openai_form, plain
+from serve_app.ingress.wires.rest import openai_form, plain
 
 HEAVY = ("torch", "nemo", "av", "soundfile", "ray", "scipy", "serve_app.audio.decode")
 
@@ -62,7 +62,7 @@ async def test_pages_of_other_origins_are_let_in_by_configuration(open_server) -
     site = await open_server(cors_origins=["https://a.example"])
     response = await site.http.options("/v1/audio/transcriptions", headers=preflight)
     assert response.headers["access-control-allow-origin"] == "https://a.example"
-    assert response.headers["access-control-allow-methods"] == "GET, POST"
+    assert response.headers["access-control-allow-methods"] == "DELETE, GET, POST"
     response = await site.http.get("/nothing", headers={"origin": "https://a.example"})
     assert response.headers["access-control-allow-origin"] == "https://a.example"
     assert "x-request-id" in response.headers["access-control-expose-headers"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.deployments.accounts import Limits
+from serve_app.deployments.ledger.accounts import Limits
 from serve_app.errors import ConfigError
 from serve_app.ingress.auth.keys import KeyFile, matching, new_key, read_keys, sha256_of
 

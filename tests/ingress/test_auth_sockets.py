@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from serve_app.config import ServerConfig
-from serve_app.deployments.accounts import Limits, Refusal
 from serve_app.deployments.ledger import LedgerReplica
+from serve_app.deployments.ledger.accounts import Limits, Refusal
 from serve_app.ingress.app import build_app
 from serve_app.ingress.auth.audit import Audit, current
 from serve_app.ingress.auth.door import CLAIMS, Door, Origins

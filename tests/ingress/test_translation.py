@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from serve_app.ingress.backend.fake import ScriptedBackend
-from serve_app.ingress.wires.tasks import TASKS
+from serve_app.ingress.wires.rest.tasks import TASKS
 from serve_app.transcript.types import Segment
 
 pytestmark = pytest.mark.asyncio

@@ -92,7 +92,12 @@ class Office:
 
 @asynccontextmanager
 async def office(
-    folder: Path, *, works: bool = True, keys: Any = None, **settings: Any
+    folder: Path,
+    *,
+    works: bool = True,
+    keys: Any = None,
+    tells_speakers: bool = False,
+    **settings: Any,
 ) -> AsyncIterator[Office]:
     """One that polls often, so that tests need not wait."""
     jobs = {
@@ -102,9 +107,10 @@ async def office(
         "retry_s": 0.02,
         **settings,
     }
-    config = ServerConfig.model_validate(
-        {"models": [{"name": "tiny", "kind": "simulated", "languages": ["en"]}], "jobs": jobs}
-    )
+    models = [{"name": "tiny", "kind": "simulated", "languages": ["en"]}]
+    if tells_speakers:
+        models.append({"name": "speakers", "kind": "simulated", "diarization": {}})
+    config = ServerConfig.model_validate({"models": models, "jobs": jobs})
     assert config.jobs is not None
     desk = Desk(config.jobs)
     site = await open_site(ScriptedBackend(), {**config.model_dump(), **(keys or {})}, desk)

@@ -135,6 +135,23 @@ async def test_a_name_of_a_private_address_is_found_out_when_it_is_called(tmp_pa
         assert receiver.taken == []
 
 
+async def test_a_callback_that_breaks_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "serve_app.ingress.wires.rest.jobs.checked_callback_url", lambda url, **_: url
+    )
+    settings = {"callbacks_to_private_addresses": True, "max_callback_attempts": 1}
+    async with receiving() as receiver, office(tmp_path, works=False, **settings) as opened:
+        broken = await opened.accepted(recording("say"), callback_url="http://1.2.3.999/")
+        sound = await opened.accepted(recording("say"), callback_url=receiver.url)
+        await opened.employ()
+        told = await opened.once(broken, lambda told: told["callback_error"])
+        assert "1.2.3.999" in str(told["callback_error"])
+        await opened.once(sound, lambda told: told["callback_delivered_at"])
+        assert await opened.store.deliveries("anybody", most=10, lease_s=1.0) == ()
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -144,6 +161,10 @@ async def test_a_name_of_a_private_address_is_found_out_when_it_is_called(tmp_pa
         *("ftp://example.org/", "example.org", "http://", "http://user:x@example.org/", "x"),
         *("http://example.org/a b", "http://example.org:99999/", "http://224.0.0.1/"),
         "http://example.org/" + "x" * 3000,
+        *("http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://localhost./"),
+        *("http://169.254.169.254./latest", "http://[64:ff9b::a00:1]/", "http://[::7f00:1]/"),
+        *("http://[fec0::1]/", "http://[64:ff9b:1::1]/", "http://[2002:a00:1::]/"),
+        *("http://1.2.3.999/", "http://example.org/\x7f", "http://[v1.a]/", "http://xn--/"),
     ],
 )
 def test_where_callbacks_may_not_go(url: str) -> None:
@@ -151,7 +172,13 @@ def test_where_callbacks_may_not_go(url: str) -> None:
         checked_callback_url(url, allows_private=False)
 
 
-@pytest.mark.parametrize("url", ["https://example.org/x?y=1", "http://93.184.216.34:8080/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://example.org/x?y=1", "http://93.184.216.34:8080/", "http://example.org./"),
+        *("http://[2606:2800:220:1::1]/", "http://[64:ff9b::5db8:d822]/"),
+    ],
+)
 def test_where_callbacks_may_go(url: str) -> None:
     assert checked_callback_url(url, allows_private=False) == url
 

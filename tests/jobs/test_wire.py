@@ -1,11 +1,18 @@
 """Jobs on the wire: handed in, asked for, stopped and forgotten, as clients of them do."""
 
 import asyncio
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serve_app.ingress.jobs import results
+from serve_app.jobs.store import JobStore
+from serve_app.jobs.types import Job, NewJob
+from serve_app.transcript import subtitles
+from serve_app.transcript.types import Transcript
 from tests.audio.audio_files import encode, speechlike
 from tests.jobs.office import eventually, office, recording
 
@@ -70,6 +77,70 @@ async def test_a_result_comes_in_the_formats_of_the_other_wires(
             assert [word["word"] for word in response.json()["words"]] == ["hello", "out", "there"]
 
 
+async def test_a_result_says_who_speaks_where_that_was_asked(tmp_path: Path) -> None:
+    async with office(tmp_path, tells_speakers=True) as opened:
+        job = await opened.accepted(SAYING, diarize="true")
+        done = await opened.until(job, "completed")
+        assert done["result"]["segments"][0]["speaker"] == "A"
+        for response_format in ("json", "verbose_json", "diarized_json"):
+            params = {"response_format": response_format}
+            told = (await opened.http.get(f"/jobs/{job}/result", params=params)).json()
+            assert [each["speaker"] for each in told["segments"]] == ["A"]
+            assert told["filename"] == "0.wav"
+        assert told["segments"][0]["type"] == "transcript.text.segment"
+        text = await opened.http.get(f"/jobs/{job}/result?response_format=text")
+        assert text.text == "[Speaker A] hello out there\n"
+
+
+async def test_speakers_that_nobody_asked_for_are_not_made_up(tmp_path: Path) -> None:
+    async with office(tmp_path, tells_speakers=True) as opened:
+        job = await opened.accepted(SAYING)
+        await opened.until(job, "completed")
+        answer = await opened.http.get(f"/jobs/{job}/result?response_format=diarized_json")
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == "response_format"
+        assert "diarize" in answer.json()["error"]["message"]
+
+
+async def test_segments_of_a_call_say_their_channel(tmp_path: Path) -> None:
+    async with office(tmp_path) as opened:
+        job = await opened.accepted(SAYING, channel="split")
+        done = await opened.until(job, "completed")
+        assert done["result"]["segments"][0]["channel"] == 0
+
+
+async def test_a_result_of_hours_is_written_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with office(tmp_path) as opened:
+        job = await opened.accepted(SAYING)
+        await opened.until(job, "completed")
+        threads: list[int] = []
+        cut = subtitles.srt
+
+        def srt(transcript: Transcript) -> str:
+            threads.append(threading.get_ident())
+            return cut(transcript)
+
+        monkeypatch.setitem(results._TEXTS, "srt", (srt, "text/plain"))
+        response = await opened.http.get(f"/jobs/{job}/result?response_format=srt")
+        assert response.status_code == 200
+        assert threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize("response_format", ["json", "verbose_json", "srt"])
+async def test_words_that_are_made_up_are_marked(tmp_path: Path, response_format: str) -> None:
+    async with office(tmp_path) as opened:
+        job = await opened.accepted(SAYING)
+        done = await opened.until(job, "completed")
+        assert done["result"]["simulated"] is True
+        params = {"response_format": response_format}
+        response = await opened.http.get(f"/jobs/{job}/result", params=params)
+        assert response.headers["x-chorus-simulated"] == "true"
+        if response_format != "srt":
+            assert response.json()["simulated"] is True
+
+
 async def test_what_is_not_finished_failed_or_unknown_is_told_as_such(tmp_path: Path) -> None:
     async with office(tmp_path, max_attempts=2) as opened:
         hanging = await opened.accepted(recording("hang"))
@@ -129,8 +200,42 @@ async def test_pages_cover_all_jobs_of_a_status_the_newest_first(tmp_path: Path)
                 break
             params["cursor"] = page["next_cursor"]
         assert found == [each for each in reversed(ids) if each != ids[3]]
-        for wrong in ({"limit": 0}, {"limit": 5000}, {"status": "lost"}, {"cursor": "x"}):
-            assert (await opened.http.get("/jobs", params=wrong)).status_code == 400
+        for wrong in (
+            *({"limit": 0}, {"limit": 5000}, {"limit": "x"}, {"limit": "²"}, {"limit": [1, 2]}),
+            *({"status": "lost"}, {"cursor": "x"}),
+        ):
+            response = await opened.http.get("/jobs", params=wrong)
+            assert response.status_code == 400
+            assert response.json()["error"]["param"] in wrong
+
+
+async def test_who_asks_what_this_is_hears_of_jobs(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False) as opened:
+        endpoints = (await opened.http.get("/")).json()["endpoints"]
+        assert endpoints["submit"] == "POST /transcribe/async"
+        assert endpoints["jobs"] == "GET /jobs"
+
+
+async def test_the_document_knows_what_is_asked_of_jobs_and_how_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path, works=False) as opened:
+        paths = (await opened.http.get("/openapi.json")).json()["paths"]
+        of_jobs = [
+            method
+            for path, methods in paths.items()
+            if path.startswith(("/jobs", "/transcribe/async"))
+            for method in methods.values()
+        ]
+        assert len(of_jobs) == 6
+        assert not any("422" in method["responses"] for method in of_jobs)
+        page, result = paths["/jobs"]["get"], paths["/jobs/{id}/result"]["get"]
+        assert "400" in page["responses"]
+        assert [each["name"] for each in page["parameters"]] == ["limit", "cursor", "status"]
+        assert {each["name"] for each in result["parameters"]} == {
+            *("id", "response_format", "include_timestamps")
+        }
+        assert {"text/plain", "text/vtt"} < set(result["responses"]["200"]["content"])
 
 
 async def test_the_same_key_is_the_same_job_whatever_comes_at_once(tmp_path: Path) -> None:
@@ -195,6 +300,49 @@ async def test_the_store_of_audio_has_a_bound(tmp_path: Path) -> None:
         await opened.accepted(large)
         assert (await opened.submit(large)).status_code == 429
         assert opened.num_stored == 1
+
+
+async def test_the_bound_holds_for_a_body_that_tells_no_length(tmp_path: Path) -> None:
+    async with office(tmp_path, works=False, max_stored_bytes=200_000) as opened:
+
+        async def body(num_pieces: int) -> AsyncIterator[bytes]:
+            yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+            yield SAYING
+            for _ in range(num_pieces):
+                yield bytes(50_000)
+            yield b"\r\n--b--\r\n"
+
+        async def handed_in(num_pieces: int) -> int:
+            headers = {"content-type": "multipart/form-data; boundary=b"}
+            response = await opened.http.post(
+                "/transcribe/async", content=body(num_pieces), headers=headers
+            )
+            return response.status_code
+
+        assert await handed_in(4) == 429
+        assert opened.num_stored == 0
+        assert await handed_in(3) == 202
+        assert await handed_in(1) == 429
+        assert opened.num_stored == 1
+
+
+async def test_a_job_keeps_its_audio_when_nobody_hears_that_it_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = JobStore.submit
+
+    async def lost_behind(store: JobStore, new: NewJob) -> tuple[Job, bool]:
+        await submit(store, new)
+        raise ConnectionResetError("the database was lost when it had committed")
+
+    async with office(tmp_path, works=False) as opened:
+        with monkeypatch.context() as patched:
+            patched.setattr(JobStore, "submit", lost_behind)
+            assert (await opened.submit(SAYING, idempotency_key="k")).status_code == 503
+        await opened.employ()
+        job = await opened.accepted(SAYING, idempotency_key="k")
+        told = await opened.until(job, "completed", "failed")
+        assert (told["status"], told["error"]) == ("completed", None)
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:

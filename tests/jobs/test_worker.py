@@ -39,6 +39,54 @@ async def test_a_full_graph_costs_no_attempt(tmp_path: Path) -> None:
         assert opened.graph.begun == ["at last", "at last"]
 
 
+class Scripted(ScriptedTranscriber):
+    """Does in each attempt what the test says: a delay before its first progress, or an error."""
+
+    def __init__(self, *script: Exception | str) -> None:
+        super().__init__()
+        self.script = list(script)
+
+    async def stream_stored(
+        self, audio: StoredAudio, request: TranscriptionRequest, expected_s: float
+    ) -> AsyncGenerator[Progress | Transcript, None]:
+        does = self.script.pop(0) if self.script else "end"
+        if isinstance(does, Exception):
+            raise does
+        if does == "wait":
+            await asyncio.Event().wait()
+        yield Progress(1.0, 2.0)
+        if does == "hang":
+            await asyncio.Event().wait()
+        yield Transcript((), 2.0, request.model)
+
+
+async def done_by(folder: Path, *script: Exception | str) -> dict[str, object]:
+    """What is told of a job at its end, that one worker did so."""
+    settings = {"max_attempts": 2, "file_timeout_s": 0.2}
+    async with office(folder, works=False, **settings) as opened:
+        opened.graph = Scripted(*script)
+        await opened.employ()
+        told = await opened.until(await opened.accepted(recording("say")), "completed", "failed")
+        file: dict[str, object] = told["files"][0]
+        return file
+
+
+async def test_who_waits_for_a_turn_has_the_whole_time_when_it_comes(tmp_path: Path) -> None:
+    file = await done_by(tmp_path, "wait", "wait", "end")
+    assert (file["status"], file["num_attempts"]) == ("completed", 1)
+
+
+async def test_what_takes_too_long_has_failed(tmp_path: Path) -> None:
+    file = await done_by(tmp_path, "hang", "hang")
+    assert (file["status"], file["num_attempts"]) == ("failed", 2)
+    assert file["error_code"] == "deadline_exceeded"
+
+
+async def test_a_time_out_of_somebody_else_is_no_fault_of_the_recording(tmp_path: Path) -> None:
+    file = await done_by(tmp_path, TimeoutError("the object store did not answer"))
+    assert (file["status"], file["num_attempts"]) == ("completed", 2)
+
+
 async def test_progress_is_told_on_the_way(tmp_path: Path) -> None:
     async with office(tmp_path) as opened:
         job = await opened.accepted(recording("hang", seconds=8.0))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soxr
 
+from serve_app.audio.decode import decode_blocks
 from serve_app.pipelines.length import LEAN_BYTES_PER_S, expected_audio_s
 from tests.audio.audio_files import FORMATS
 
@@ -54,6 +55,34 @@ def test_a_wav_of_a_stream_whose_length_was_not_known_is_as_long_as_its_bytes() 
     for told in (0, 0xFFFFFFFF):
         wav[place : place + 4] = told.to_bytes(4, "little")
         assert expected_audio_s(bytes(wav), longest_s=3600.0) == pytest.approx(DURATION_S, rel=0.01)
+
+
+def lying(name: str) -> bytes:
+    """An upload that says less than it holds."""
+    upload = bytearray(encoded(name))
+    match name:
+        case "WAV, 16 bits":  # very many bytes a second
+            upload[28:32] = b"\xff\xff\xff\xff"
+        case "FLAC":  # 16 samples
+            upload[22:26] = (16).to_bytes(4, "big")
+            upload[21] &= 0xF0
+        case _:  # one frame
+            place = max(upload.find(b"Xing"), upload.find(b"Info")) + 8
+            upload[place : place + 4] = (1).to_bytes(4, "big")
+    return bytes(upload)
+
+
+@pytest.mark.parametrize("name", ["WAV, 16 bits", "FLAC", "MP3"])
+def test_a_header_that_says_far_less_than_the_bytes_is_not_believed(name: str) -> None:
+    assert sum(map(len, decode_blocks(lying(name)))) / 16_000 > DURATION_S * 0.9
+    assert expected_audio_s(lying(name), longest_s=3600.0) > DURATION_S / 8
+
+
+def test_samples_behind_the_first_ones_of_a_wav_count() -> None:
+    samples = encoded("WAV, 16 bits")[44:]
+    size = len(samples).to_bytes(4, "little")
+    twice = encoded("WAV, 16 bits") + b"data" + size + samples
+    assert expected_audio_s(twice, longest_s=3600.0) == pytest.approx(2 * DURATION_S, rel=0.01)
 
 
 def test_no_bytes_break_it() -> None:

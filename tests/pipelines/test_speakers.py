@@ -12,7 +12,7 @@ from serve_app.errors import EngineError, UndecodableAudioError
 from serve_app.models.protocols import Recognition, RecognitionOptions, RecognitionRequest
 from serve_app.pipelines.offline import ChunkedRecognition, transcribe
 from serve_app.pipelines.speakers import MAX_AHEAD_S, Fork, Parts, Transcribe, tell_apart
-from serve_app.transcript.speakers import TurnRules
+from serve_app.transcript.joining.speakers import TurnRules
 from serve_app.transcript.types import Hypothesis, Segment, Transcript, Word
 
 OPTIONS = RecognitionOptions()

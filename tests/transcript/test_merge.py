@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from serve_app.transcript.merge import segments_of
+from serve_app.transcript.joining.merge import segments_of
 from serve_app.transcript.types import Hypothesis, Token, Word
 
 SEEDS = range(300)

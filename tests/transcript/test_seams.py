@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from serve_app.transcript.seams import joined
+from serve_app.transcript.joining.seams import joined
 from serve_app.transcript.types import Hypothesis, Token, Word
 
 VOCABULARY = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "zero"]

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from serve_app.transcript.speakers import NEAR_S, Attribution, Turn, TurnRules, Turns
+from serve_app.transcript.joining.speakers import NEAR_S, Attribution, Turn, TurnRules, Turns
 from serve_app.transcript.types import Segment, Token, Word
 
 FRAME_S = 0.08

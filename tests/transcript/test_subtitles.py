@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from serve_app.transcript.cues import (
+from serve_app.transcript.subtitles import srt, vtt
+from serve_app.transcript.subtitles.cues import (
     MAX_CHARACTERS_PER_S,
     MAX_CUE_S,
     MAX_LINE_CHARACTERS,
@@ -15,7 +16,6 @@ from serve_app.transcript.cues import (
     Cue,
     cues_of,
 )
-from serve_app.transcript.subtitles import srt, vtt
 from serve_app.transcript.types import Segment, Transcript, Word
 
 SEEDS = range(200)

@@ -38,10 +38,13 @@ from serve_app.audio.sandbox.messages import (
     block_to_bytes,
     refusal_to_json,
 )
-from serve_app.audio.waveform import Channel, Pcm
+from serve_app.audio.voice import ADDRESS_BYTES, SileroDetector
+from serve_app.audio.waveform import MAX_SPLIT_CHANNELS, Channel, Pcm
 from serve_app.errors import SpeechError
 
 _MAX_OPEN_FILES = 16
+_NUM_DETECTORS = MAX_SPLIT_CHANNELS + 1
+"""Made while files can be opened: one for each channel, and one that is always fresh."""
 _WARM_UP = struct.pack(">4s5I", b".snd", 24, 8820, 3, 44_100, 1) + bytes(8820)
 """A tenth of a second of silence as AU: decoded once, so that the first client does not wait."""
 _PR_SET_PDEATHSIG = 1
@@ -70,6 +73,7 @@ def main(decode: Decode = decode_blocks) -> None:
 
 
 def _serve(peer: socket.socket, inbox: int, decode: Decode) -> None:
+    SileroDetector.keep_ready(_NUM_DETECTORS)
     list(heard_blocks(_WARM_UP))
     with peer, peer.makefile("rb") as requests:
         barriers = confine()
@@ -140,7 +144,7 @@ def _to_null(descriptor: int) -> None:
 def _limit(limits: DecoderLimits) -> None:
     """From the start, so that a decoder with too little memory never gets ready."""
     for what, most in (
-        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_AS, limits.memory_bytes + _NUM_DETECTORS * ADDRESS_BYTES),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, 0),

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.deployments.accounts import RENEW_S, Limits, Refusal
 from serve_app.deployments.ledger import AsyncLedger
+from serve_app.deployments.ledger.accounts import RENEW_S, Limits, Refusal
 from serve_app.errors import (
     AudioLimitError,
     KeyLimitError,

@@ -36,7 +36,7 @@ from pydantic import (
 
 import serve_app
 from serve_app.config import reason_of
-from serve_app.deployments.accounts import Limits
+from serve_app.deployments.ledger.accounts import Limits
 from serve_app.document import read
 from serve_app.errors import ConfigError
 

@@ -60,19 +60,21 @@ class Desk:
 
     @asynccontextmanager
     async def arriving(self, num_bytes: int) -> AsyncIterator[StoredForm]:
-        """A form that may hold `num_bytes`; what it has stored is deleted unless it was handed in.
+        """A form of `num_bytes`, 0 if that was not told; what it has stored is deleted unless it
+        was handed in.
 
         Raises:
-            AtCapacityError: there is no room for so much.
+            AtCapacityError: there is no room for so much; of a length that was not told, while it
+                is stored.
         """
         async with self._reached() as rooms:
             stored_bytes = (await rooms.store.counts()).stored_bytes
-        if stored_bytes + self._arriving_bytes + num_bytes > self.config.max_stored_bytes:
-            raise AtCapacityError("no room for more recordings of jobs", _RETRY_AFTER_S)
+        place = _Place(self, stored_bytes)
+        place.hold(num_bytes)
 
         async def put(pieces: AsyncIterator[bytes]) -> StoredAudio:
             try:
-                return await rooms.audio.put(pieces)
+                return await rooms.audio.put(place.holding(pieces))
             except TimeoutError:
                 raise  # the client's
             except OSError as error:
@@ -80,11 +82,10 @@ class Desk:
                 raise JobsUnavailableError(_RETRY_AFTER_S) from error
 
         form = StoredForm(put, rooms.audio.delete)
-        self._arriving_bytes += num_bytes
         try:
             yield form
         finally:
-            self._arriving_bytes -= num_bytes
+            place.leave()
             await asyncio.shield(form.discard())
 
     async def submit(self, new: NewJob) -> tuple[Job, bool]:
@@ -124,6 +125,19 @@ class Desk:
         if self._rooms is not None:
             await self._rooms.store.close()
 
+    def arrive(self, more_bytes: int, stored_bytes: int) -> None:
+        """Count bytes that are on their way, beside those that were stored before.
+
+        Raises:
+            AtCapacityError: there is no room for them.
+        """
+        if stored_bytes + self._arriving_bytes + more_bytes > self.config.max_stored_bytes:
+            raise AtCapacityError("no room for more recordings of jobs", _RETRY_AFTER_S)
+        self._arriving_bytes += more_bytes
+
+    def depart(self, num_bytes: int) -> None:
+        self._arriving_bytes -= num_bytes
+
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator[_Rooms]:
         try:
@@ -135,3 +149,30 @@ class Desk:
         except _LOST as error:
             logger.error("jobs cannot be reached: %s", error)
             raise JobsUnavailableError(_RETRY_AFTER_S) from error
+
+
+class _Place:
+    """What one form is counted with while it arrives."""
+
+    def __init__(self, desk: Desk, stored_bytes: int) -> None:
+        self._desk = desk
+        self._stored_bytes = stored_bytes
+        self._held_bytes = 0
+        self._num_bytes = 0
+
+    def hold(self, num_bytes: int) -> None:
+        """Room for so much in all; raises what `Desk.arrive` does."""
+        more_bytes = num_bytes - self._held_bytes
+        if more_bytes > 0:
+            self._desk.arrive(more_bytes, self._stored_bytes)
+            self._held_bytes = num_bytes
+
+    async def holding(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The pieces of one recording, each once there is room for it."""
+        async for piece in pieces:
+            self._num_bytes += len(piece)
+            self.hold(self._num_bytes)
+            yield piece
+
+    def leave(self) -> None:
+        self._desk.depart(self._held_bytes)

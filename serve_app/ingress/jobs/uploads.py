@@ -7,8 +7,8 @@ as long as whoever stores it keeps pace.
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,7 +18,9 @@ from starlette.requests import Request
 
 from serve_app.audio.codecs.formats import sniff
 from serve_app.errors import (
+    AtCapacityError,
     EmptyAudioError,
+    IdempotencyConflictError,
     InvalidOptionError,
     UploadTimeoutError,
     UploadTooLargeError,
@@ -115,6 +117,19 @@ class StoredForm:
         self.files.append(Stored(harmless(filename), audio, pieces.head, pieces.sha256))
         if not audio.num_bytes:
             raise EmptyAudioError
+
+    @contextmanager
+    def handing_over(self) -> Iterator[None]:
+        """While what is stored may become a job's. Where nobody can say whether it did (the client
+        left, or the database was lost, in the very moment), it stays: what is nobody's is tidied
+        away by the workers."""
+        try:
+            yield
+        except (AtCapacityError, IdempotencyConflictError):
+            raise  # it did not
+        except BaseException:
+            self.files.clear()
+            raise
 
     async def discard(self) -> None:
         """Delete what is stored; nobody will ask for it."""

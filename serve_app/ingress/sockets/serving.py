@@ -17,7 +17,7 @@ from serve_app.ingress.sockets.connection import Connection
 from serve_app.ingress.sockets.inbox import Unread
 from serve_app.ingress.sockets.stream import Stream
 from serve_app.ingress.sockets.visit import LEFT, Closing, Visit, Wire
-from serve_app.ingress.wires.answers import headers_of
+from serve_app.ingress.wires.rest.answers import headers_of
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from serve_app.ingress.sockets.inbox import Heard
 from serve_app.ingress.sockets.said import Said
 from serve_app.ingress.sockets.serving import Sockets
 from serve_app.ingress.sockets.stream import Stream
-from serve_app.ingress.wires.answers import simulated_of
+from serve_app.ingress.wires.rest.answers import simulated_of
 from serve_app.pipelines.streaming.events import Finished, StreamEvent
 from serve_app.transcript.render import Json
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from serve_app.models.offline.words import WORD_START, is_spoken
-from serve_app.transcript.merge import share_out
+from serve_app.transcript.joining.merge import share_out
 from serve_app.transcript.types import Token, Word
 
 

@@ -20,9 +20,9 @@ from serve_app.ingress.auth.door import CLAIMS, KEY, presented_by
 from serve_app.ingress.auth.keys import Key
 from serve_app.ingress.auth.secrets import PREFIX, Claims, Signer
 from serve_app.ingress.served import ServedModels
-from serve_app.ingress.wires.answers import PROBLEMS
 from serve_app.ingress.wires.realtime.items import new_id
 from serve_app.ingress.wires.realtime.settings import settings_of, updated
+from serve_app.ingress.wires.rest.answers import PROBLEMS
 from serve_app.transcript.render import Json
 
 PATH = "/v1/realtime"

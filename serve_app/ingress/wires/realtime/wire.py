@@ -23,9 +23,9 @@ from serve_app.ingress.sockets.connection import Connection, json_of
 from serve_app.ingress.sockets.inbox import Heard
 from serve_app.ingress.sockets.serving import Sockets
 from serve_app.ingress.sockets.stream import Stream
-from serve_app.ingress.wires.answers import simulated_of
 from serve_app.ingress.wires.realtime.items import Item, Items, new_id
 from serve_app.ingress.wires.realtime.settings import Settings, updated
+from serve_app.ingress.wires.rest.answers import simulated_of
 from serve_app.pipelines.streaming.events import (
     Final,
     Partial,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from serve_app.transcript.phrasing import BEHIND_SENTENCE, break_cost, ends_sentence
+from serve_app.transcript.subtitles.phrasing import BEHIND_SENTENCE, break_cost, ends_sentence
 from serve_app.transcript.types import Segment, Word
 
 MAX_LINE_CHARACTERS = 42

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from serve_app.deployments.accounts import Ledger, Limits, Refusal
+from serve_app.deployments.ledger.accounts import Ledger, Limits, Refusal
 
 ASK_TIMEOUT_S = 0.5
 APART_S = 5.0

@@ -18,7 +18,7 @@ from serve_app.ingress.backend import Backend
 from serve_app.ingress.backend.status import models_by_name
 from serve_app.ingress.forms import Form, read_form
 from serve_app.ingress.served import ServedModels, targets_of
-from serve_app.ingress.wires.answers import (
+from serve_app.ingress.wires.rest.answers import (
     PROBLEMS,
     form_schema,
     headers_of,
@@ -26,8 +26,8 @@ from serve_app.ingress.wires.answers import (
     simulated_of,
     transcribe,
 )
-from serve_app.ingress.wires.events import EventStream, event_of
-from serve_app.ingress.wires.openai_form import FIELDS, NAMES, Wanted, wanted_of
+from serve_app.ingress.wires.rest.events import EventStream, event_of
+from serve_app.ingress.wires.rest.openai_form import FIELDS, NAMES, Wanted, wanted_of
 from serve_app.models.protocols import ModelInfo
 from serve_app.transcript import render, subtitles
 from serve_app.transcript.render import Json

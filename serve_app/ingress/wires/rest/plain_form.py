@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from serve_app.config import ModelConfig
 from serve_app.ingress.forms import Form
 from serve_app.ingress.served import ServedModels
-from serve_app.ingress.wires import tasks
-from serve_app.ingress.wires.answers import CHANNEL, Schema, channel_of
+from serve_app.ingress.wires.rest import tasks
+from serve_app.ingress.wires.rest.answers import CHANNEL, Schema, channel_of
 from serve_app.pipelines.transcription import TranscriptionRequest
 
 FIELDS: Mapping[str, Schema] = {

@@ -1,40 +1,39 @@
 """The asynchronous half of the plain transcription server: jobs, handed in and asked for."""
 
+import asyncio
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from serve_app.config import JobsConfig, ServerConfig
-from serve_app.errors import (
-    EngineError,
-    InvalidOptionError,
-    JobEndedError,
-    JobNotFinishedError,
-    UnsupportedOptionError,
-)
+from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.admission.door import STORED_PATH
 from serve_app.ingress.auth.audit import current
 from serve_app.ingress.auth.door import KEY
 from serve_app.ingress.forms import Form, shown
+from serve_app.ingress.jobs import results
 from serve_app.ingress.jobs.desk import Desk
 from serve_app.ingress.jobs.uploads import Stored, UploadLimits
 from serve_app.ingress.served import ServedModels
-from serve_app.ingress.wires import plain_form
-from serve_app.ingress.wires.answers import PROBLEMS, Schema, form_schema, names_of
+from serve_app.ingress.wires.rest import plain_form
+from serve_app.ingress.wires.rest.answers import (
+    PROBLEMS,
+    SIMULATED_HEADER,
+    Schema,
+    form_schema,
+    names_of,
+)
 from serve_app.jobs.callbacks import checked_callback_url
 from serve_app.jobs.told import job_to_json
-from serve_app.jobs.types import Job, JobFile, JobStatus, NewFile, NewJob
+from serve_app.jobs.types import Job, JobPage, JobStatus, NewFile, NewJob
 from serve_app.pipelines.length import expected_by_head_s
 from serve_app.pipelines.transcription import TranscriptionRequest
-from serve_app.transcript import render, subtitles
-from serve_app.transcript.render import Json
 from serve_app.transcript.types import Transcript
 
 FIELDS: Mapping[str, Schema] = {
@@ -66,17 +65,20 @@ _NAMES = names_of(FIELDS)
 _MAX_PRIORITY = 100
 _MAX_KEY_CHARACTERS = 255
 _MAX_PAGE = 1000
-_TEXTS: Mapping[str, tuple[Callable[[Transcript], str], str]] = {
-    "text": (render.text, "text/plain"),
-    "srt": (subtitles.srt, "text/plain"),
-    "vtt": (subtitles.vtt, "text/vtt"),
-}
-_FORMATS = ("json", "verbose_json", *_TEXTS)
-
 _JOB: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The job.",
         "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+_PAGE: dict[int | str, dict[str, Any]] = {
+    200: {**_JOB[200], "description": "Some jobs; `next_cursor` asks for the next ones."}
+}
+_TEXT = {"schema": {"type": "string"}}
+_RESULT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The transcript, in the format asked for; several in JSON.",
+        "content": {**_JOB[200]["content"], "text/plain": _TEXT, "text/vtt": _TEXT},
     }
 }
 _CONFLICT = {"description": "The idempotency key came with another request before."}
@@ -85,6 +87,24 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {
     503: PROBLEMS[503],
 }
 _ID = {"parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]}
+
+
+def _parameter(name: str, schema: Schema) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema}
+
+
+_PAGE_QUERY = [
+    _parameter("limit", {"type": "integer", "minimum": 1, "maximum": _MAX_PAGE, "default": 50}),
+    _parameter("cursor", {"type": "string", "description": "`next_cursor` of the page before."}),
+    _parameter("status", {"type": "string", "enum": [each.value for each in JobStatus]}),
+]
+_RESULT_QUERY = [
+    _parameter(
+        "response_format", {"type": "string", "enum": list(results.FORMATS), "default": "json"}
+    ),
+    _parameter("include_timestamps", {"type": "boolean"}),
+]
+"""FastAPI would say of parameters of its own that they may be refused with 422; here it is 400."""
 
 
 def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
@@ -96,9 +116,7 @@ def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
         STORED_PATH,
         summary="Hand recordings in, to be transcribed later whatever happens",
         status_code=202,
-        responses={202: _JOB[200]}
-        | PROBLEMS
-        | {409: {"description": "The key named another job."}},
+        responses={202: _JOB[200]} | PROBLEMS | {409: _CONFLICT},
         openapi_extra=form_schema(FIELDS),
     )
     async def submit(http: Request) -> Response:
@@ -107,30 +125,38 @@ def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
         async with desk.arriving(num_bytes) as stored:
             form = await stored.read(http, known_fields=_NAMES, limits=_limits(jobs))
             new = _new_job(http, form, stored.files, served, jobs, desk)
-            job, is_new = await desk.submit(new)
+            with stored.handing_over():
+                job, is_new = await desk.submit(new)
             if is_new:
                 stored.files.clear()  # the job's, now
                 current().audio_s += sum(file.expected_s for file in new.files)
         message = "accepted" if is_new else "handed in before, with the same idempotency key"
         return JSONResponse({**job_to_json(job), "message": message}, status_code=202)
 
-    _add_asking(routes, desk)
+    simulated = frozenset(model.name for model in config.models if model.kind == "simulated")
+    _add_asking(routes, desk, simulated)
     _add_ending(routes, desk)
     return routes
 
 
-def _add_asking(routes: APIRouter, desk: Desk) -> None:
-    @routes.get("/jobs", summary="Your jobs, the newest first, a page at a time", responses=_JOB)
-    async def jobs(
-        http: Request, limit: int = 50, cursor: str | None = None, status: str | None = None
-    ) -> Response:
-        if not 1 <= limit <= _MAX_PAGE:
-            raise InvalidOptionError("limit", f"is not between 1 and {_MAX_PAGE}")
+def _add_asking(routes: APIRouter, desk: Desk, simulated: Collection[str]) -> None:
+    """`simulated` are the models whose words are made up."""
+
+    @routes.get(
+        "/jobs",
+        summary="Your jobs, the newest first, a page at a time",
+        responses=_PAGE | {400: PROBLEMS[400], 503: PROBLEMS[503]},
+        openapi_extra={"parameters": _PAGE_QUERY},
+    )
+    async def jobs(http: Request) -> Response:
+        query = _query(http)
         page = await desk.page(
-            _owner(http), status=_status(status), limit=limit, cursor=cursor or None
+            _owner(http),
+            status=_status(query.one("status")),
+            limit=_limit(query),
+            cursor=query.one("cursor"),
         )
-        told = [job_to_json(job) for job in page.jobs]
-        return JSONResponse({"jobs": told, "next_cursor": page.next_cursor})
+        return _json(await asyncio.to_thread(_page_text, page))
 
     @routes.get(
         "/jobs/{id}/status",
@@ -141,31 +167,36 @@ def _add_asking(routes: APIRouter, desk: Desk) -> None:
     async def status(http: Request) -> Response:
         owner = _owner(http)
         job = await desk.find(http.path_params["id"], owner)
-        result: Json = None
-        if job.status == JobStatus.COMPLETED:
-            result = _plain(job, await desk.results(job.id, owner), segments=_has_times(job))
-        return JSONResponse({**job_to_json(job), "result": result})
+        if job.status != JobStatus.COMPLETED:
+            return JSONResponse({**job_to_json(job), "result": None})
+        found = await desk.results(job.id, owner)
+        is_simulated = job.request.model in simulated
+        return _json(await asyncio.to_thread(_status_text, job, found, is_simulated), is_simulated)
 
     @routes.get(
         "/jobs/{id}/result",
         summary="What a job has come to",
         response_class=Response,
-        responses=_JOB | _UNKNOWN | {400: PROBLEMS[400], 500: PROBLEMS[500]},
-        openapi_extra=_ID,
+        responses=_RESULT | _UNKNOWN | {400: PROBLEMS[400], 500: PROBLEMS[500]},
+        openapi_extra={"parameters": [*_ID["parameters"], *_RESULT_QUERY]},
     )
-    async def result(
-        http: Request, response_format: str = "json", include_timestamps: bool | None = None
-    ) -> Response:
-        if response_format not in _FORMATS:
-            raise InvalidOptionError(
-                "response_format", f"{shown(response_format)} is not one of: {', '.join(_FORMATS)}"
-            )
+    async def result(http: Request) -> Response:
+        query = _query(http)
+        response_format = query.choice("response_format", results.FORMATS, "json")
         owner = _owner(http)
         job = await desk.find(http.path_params["id"], owner)
-        _check_ended(job)
-        results = await desk.results(job.id, owner)
-        times = _has_times(job) if include_timestamps is None else include_timestamps
-        return _rendered(job, results, response_format, segments=times)
+        results.check_ended(job)
+        results.check_format(job, response_format)
+        is_simulated = job.request.model in simulated
+        body = await asyncio.to_thread(
+            results.body_of,
+            job,
+            await desk.results(job.id, owner),
+            response_format,
+            segments=query.flag("include_timestamps", default=results.has_times(job)),
+            simulated=is_simulated,
+        )
+        return Response(body.content, media_type=body.media_type, headers=_headers(is_simulated))
 
 
 def _add_ending(routes: APIRouter, desk: Desk) -> None:
@@ -191,9 +222,42 @@ def _add_ending(routes: APIRouter, desk: Desk) -> None:
         return JSONResponse({"job_id": job_id, "message": f"job {job_id} is forgotten"})
 
 
+def _page_text(page: JobPage) -> str:
+    told = [job_to_json(job) for job in page.jobs]
+    return results.json_text({"jobs": told, "next_cursor": page.next_cursor})
+
+
+def _status_text(job: Job, found: tuple[Transcript | None, ...], simulated: bool) -> str:
+    times = results.has_times(job)
+    result = results.plain(job, found, segments=times, simulated=simulated)
+    return results.json_text({**job_to_json(job), "result": result})
+
+
+def _json(text: str, simulated: bool = False) -> Response:
+    return Response(text, media_type="application/json", headers=_headers(simulated))
+
+
+def _headers(simulated: bool) -> dict[str, str]:
+    return {SIMULATED_HEADER: "true"} if simulated else {}
+
+
 def _owner(http: Request) -> str | None:
     key = http.scope.get("state", {}).get(KEY)
     return None if key is None else str(key.name)
+
+
+def _query(http: Request) -> Form:
+    """What stands behind the `?`, read as a form's fields are."""
+    query = http.query_params
+    return Form(b"", "", {name: tuple(query.getlist(name)) for name in query})
+
+
+def _limit(query: Form) -> int:
+    value = query.one("limit") or "50"
+    limit = int(value) if value.isascii() and value.isdecimal() and len(value) <= 9 else 0
+    if not 1 <= limit <= _MAX_PAGE:
+        raise InvalidOptionError("limit", f"{shown(value)} is not between 1 and {_MAX_PAGE}")
+    return limit
 
 
 def _limits(jobs: JobsConfig) -> UploadLimits:
@@ -292,80 +356,3 @@ def _status(value: str | None) -> JobStatus | None:
     except ValueError:
         known = ", ".join(JobStatus)
         raise InvalidOptionError("status", f"{shown(value)} is not one of: {known}") from None
-
-
-def _check_ended(job: Job) -> None:
-    """
-    Raises:
-        JobNotFinishedError: it is under way.
-        JobEndedError: it was cancelled.
-        EngineError: all of it has failed.
-    """
-    if not job.status.has_ended:
-        raise JobNotFinishedError(job.id, job.status)
-    if job.status == JobStatus.CANCELLED:
-        raise JobEndedError(job.id, job.status)
-    if all(each.status == JobStatus.FAILED for each in job.files):
-        raise EngineError(job.request.model, job.error or "it failed")
-
-
-def _has_times(job: Job) -> bool:
-    """A translation has them whatever was asked for: they cost nothing."""
-    options = job.request.options
-    return options.word_times or options.target_language is not None
-
-
-def _rendered(
-    job: Job, results: tuple[Transcript | None, ...], response_format: str, *, segments: bool
-) -> Response:
-    if response_format == "json":
-        return JSONResponse(_plain(job, results, segments=segments))
-    if response_format in _TEXTS:
-        if len(job.files) > 1:
-            raise UnsupportedOptionError(
-                "response_format",
-                f"the job has {len(job.files)} recordings; json and verbose_json hold several",
-            )
-        write, media_type = _TEXTS[response_format]
-        (transcript,) = results
-        assert transcript is not None, "its only recording is completed"
-        return PlainTextResponse(write(transcript), media_type=media_type)
-    task = "translate" if job.request.options.target_language else "transcribe"
-    return JSONResponse(
-        _one_or_all(
-            job,
-            results,
-            lambda transcript: render.openai_verbose_json(
-                transcript, task=task, granularities=frozenset({"segment", "word"})
-            ),
-        )
-    )
-
-
-def _plain(job: Job, results: tuple[Transcript | None, ...], *, segments: bool) -> dict[str, Json]:
-    return _one_or_all(
-        job, results, lambda transcript: render.plain_json(transcript, segments=segments)
-    )
-
-
-def _one_or_all(
-    job: Job,
-    results: tuple[Transcript | None, ...],
-    write: Callable[[Transcript], dict[str, Json]],
-) -> dict[str, Json]:
-    """The answer of one recording, as `/transcribe` gives it, or those of all in a list."""
-    timestamp = (job.completed_at or datetime.now(UTC)).isoformat()
-    answers = [
-        {**_answer(file, result, write), "timestamp": timestamp}
-        for file, result in zip(job.files, results, strict=True)
-    ]
-    return answers[0] if len(answers) == 1 else {"job_id": job.id, "results": list(answers)}
-
-
-def _answer(
-    file: JobFile, result: Transcript | None, write: Callable[[Transcript], dict[str, Json]]
-) -> dict[str, Json]:
-    told: dict[str, Json] = {"filename": file.filename, "status": file.status.value}
-    if result is None:
-        return {**told, "error": file.error}
-    return {**told, **write(result)}

@@ -11,8 +11,8 @@ from serve_app.config import ModelConfig, Task
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import Form
 from serve_app.ingress.served import ServedModels, language_of, target_of
-from serve_app.ingress.wires import words
-from serve_app.ingress.wires.answers import Schema
+from serve_app.ingress.wires.rest import words
+from serve_app.ingress.wires.rest.answers import Schema
 from serve_app.models.protocols import RecognitionOptions
 from serve_app.pipelines.transcription import Wording
 from serve_app.transcript.languages import code_of

@@ -16,7 +16,7 @@ from serve_app.ingress.backend.status import is_ready, metrics_text, models_by_n
 from serve_app.ingress.forms import read_form
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.web import site
-from serve_app.ingress.wires.answers import (
+from serve_app.ingress.wires.rest.answers import (
     PROBLEMS,
     form_schema,
     headers_of,
@@ -25,7 +25,7 @@ from serve_app.ingress.wires.answers import (
     simulated_of,
     transcribe,
 )
-from serve_app.ingress.wires.plain_form import FIELDS, request_of
+from serve_app.ingress.wires.rest.plain_form import FIELDS, request_of
 from serve_app.transcript import render
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -44,7 +44,9 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
     async def root(http: Request) -> Response:
         if site.prefers_html(http.headers.get("accept", "")):
             return site.page(http)
-        return JSONResponse(_about(served), headers={"Vary": "Accept"})
+        return JSONResponse(
+            _about(served, takes_jobs=config.jobs is not None), headers={"Vary": "Accept"}
+        )
 
     @routes.post(
         "/transcribe",
@@ -91,6 +93,10 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
                                     "start": {"type": "number", "description": "Seconds."},
                                     "end": {"type": "number", "description": "Seconds."},
                                     "text": {"type": "string"},
+                                    "channel": {
+                                        "type": "integer",
+                                        "description": "With `channel=split` only.",
+                                    },
                                     "speaker": {
                                         "type": ["string", "null"],
                                         "description": "With `diarize` only.",
@@ -159,6 +165,14 @@ _RECORDINGS = {
     "translate": "POST /v1/audio/translations",
     "transcribe_plain": "POST /transcribe",
 }
+_JOBS = {
+    "submit": "POST /transcribe/async",
+    "jobs": "GET /jobs",
+    "job": "GET /jobs/{id}/status",
+    "job_result": "GET /jobs/{id}/result",
+    "cancel_job": "POST /jobs/{id}/cancel",
+    "delete_job": "DELETE /jobs/{id}",
+}
 _STREAMS = {
     "stream": "WebSocket /asr",
     "stream_op": "WebSocket /",
@@ -166,7 +180,7 @@ _STREAMS = {
 }
 
 
-def _about(served: ServedModels) -> dict[str, Any]:
+def _about(served: ServedModels, *, takes_jobs: bool) -> dict[str, Any]:
     return {
         "name": "Chorus",
         "version": serve_app.__version__,
@@ -175,6 +189,7 @@ def _about(served: ServedModels) -> dict[str, Any]:
         "default_streaming_model": served.default_streaming and served.default_streaming.name,
         "endpoints": {
             **(_RECORDINGS if served.offline else {}),
+            **(_JOBS if takes_jobs and served.offline else {}),
             **(_STREAMS if served.streaming else {}),
             "models": "GET /v1/models",
             "languages": "GET /api/languages",

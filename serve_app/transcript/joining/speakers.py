@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from serve_app.transcript.merge import share_out
+from serve_app.transcript.joining.merge import share_out
 from serve_app.transcript.types import Segment, Word
 
 NEAR_S = 5.0

@@ -8,7 +8,7 @@ words are the other's first; if there is no such place, all of it stays: nothing
 from collections.abc import Sequence
 from dataclasses import replace
 
-from serve_app.transcript.merge import share_out
+from serve_app.transcript.joining.merge import share_out
 from serve_app.transcript.types import Hypothesis, Token, Word
 
 _SAME_TIME_S = 0.4

@@ -12,8 +12,8 @@ from serve_app.config import LimitsConfig, ModelConfig, Task
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import Form, shown
 from serve_app.ingress.served import ServedModels
-from serve_app.ingress.wires import tasks
-from serve_app.ingress.wires.answers import CHANNEL, Schema, channel_of, names_of
+from serve_app.ingress.wires.rest import tasks
+from serve_app.ingress.wires.rest.answers import CHANNEL, Schema, channel_of, names_of
 from serve_app.pipelines.transcription import TranscriptionRequest
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")

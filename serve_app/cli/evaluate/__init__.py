@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serve_app.cli.manifest import Entry, ManifestError, read_manifest
+from serve_app.cli.evaluate.manifest import Entry, ManifestError, read_manifest
+from serve_app.cli.evaluate.scores import (
+    Score,
+    aligned,
+    directions_table,
+    summary_of,
+    summary_table,
+    worst,
+)
 from serve_app.cli.parsers import (
     Commands,
     add_command,
@@ -19,7 +27,6 @@ from serve_app.cli.parsers import (
     natural,
 )
 from serve_app.cli.progress import Progress, in_parallel
-from serve_app.cli.scores import Score, aligned, directions_table, summary_of, summary_table, worst
 from serve_app.cli.tables import print_table
 from serve_app.client import Client, ClientError, Transcription, UnreachableError
 from serve_app.wer import normalise

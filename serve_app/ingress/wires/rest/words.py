@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from serve_app.config import ModelConfig
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import Form, shown
-from serve_app.ingress.wires.answers import Schema
+from serve_app.ingress.wires.rest.answers import Schema
 from serve_app.pipelines.transcription import Wording
 from serve_app.pipelines.wording import NUMBER_LANGUAGES
 

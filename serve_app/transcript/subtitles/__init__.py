@@ -2,7 +2,7 @@
 
 from html import escape
 
-from serve_app.transcript.cues import Cue, cues_of, label
+from serve_app.transcript.subtitles.cues import Cue, cues_of, label
 from serve_app.transcript.types import Transcript
 
 
