@@ -13,11 +13,13 @@ from typing import Any, Literal, Protocol, TypeAlias
 import httpx
 
 from serve_app.client.answers import json_object
-from serve_app.client.errors import WaitTimeoutError
+from serve_app.client.errors import ConnectionLostError, UnreachableError, WaitTimeoutError
 
 JobFormat: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 ENDED = frozenset({"completed", "failed", "cancelled"})
 _MIN_PAUSE_S, _MAX_PAUSE_S = 0.5, 10.0
+_MAX_GONE_S = 600.0
+"""A server that has answered before may be started anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +152,26 @@ class Jobs:
         timeout_s: float = float("inf"),
         told: Callable[[JobStatus], None] = lambda job: None,
     ) -> JobStatus:
-        """The job once it has ended; `told` hears of it each time it is asked for.
+        """The job once it has ended; `told` hears of it each time it is asked for. A server that
+        goes away meanwhile is waited for, for ten minutes: the job outlives it.
 
         Raises:
             ClientError: see `serve_app.client.errors`.
             WaitTimeoutError: it has not ended in time.
         """
         give_up_at = time.monotonic() + timeout_s
-        pause_s = _MIN_PAUSE_S
+        pause_s, heard_at = _MIN_PAUSE_S, float("-inf")
         while True:
-            job = self.get(job_id)
-            told(job)
-            if job.has_ended:
-                return job
+            try:
+                job = self.get(job_id)
+            except (UnreachableError, ConnectionLostError):
+                if time.monotonic() - heard_at > _MAX_GONE_S:
+                    raise
+            else:
+                heard_at = time.monotonic()
+                told(job)
+                if job.has_ended:
+                    return job
             if time.monotonic() + pause_s > give_up_at:
                 raise WaitTimeoutError(job_id, timeout_s)
             self._sleep(pause_s)

@@ -214,11 +214,13 @@ class Worker:
 
     async def keep(self) -> None:
         """Forget what is over, and what never began."""
-        audio = list(await self._store.expire(most=_AT_ONCE))
-        if not self._config.keep_audio:
-            audio += await self._store.take_audio_of_ended(most=_AT_ONCE)
-        for each in audio:
+        for each in await self._store.expire(most=_AT_ONCE):
             await self._audio.delete(each)
+        if self._config.keep_audio:
+            return
+        while audio := await self._store.take_audio_of_ended(most=_AT_ONCE):
+            for each in audio:
+                await self._audio.delete(each)
 
     async def tidy(self) -> None:
         """Delete recordings that never became a job's, or no longer are: processes die."""

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from serve_app.cli import main
 from serve_app.client import Client, ServerError
-from serve_app.client.errors import WaitTimeoutError
+from serve_app.client.errors import ConnectionLostError, UnreachableError, WaitTimeoutError
+from serve_app.client.jobs import Jobs
 from serve_app.jobs.fake import recording
 from tests.jobs.office import Office, office
 
@@ -77,6 +79,26 @@ def test_who_waits_for_a_job_that_hangs_may_go_on_without_it(client: Client) -> 
         client.jobs.wait(job.id, timeout_s=0.1)
     assert client.jobs.cancel(job.id).status == "cancelled"
     assert client.jobs.wait(job.id).has_ended
+
+
+def test_who_waits_outlives_the_server() -> None:
+    answers: list[dict[str, object] | Exception] = [
+        {"job_id": "j", "status": "processing"},
+        UnreachableError("http://x", "refused"),
+        ConnectionLostError("http://x", "reset"),
+        {"job_id": "j", "status": "completed"},
+    ]
+
+    def exchange(*_: object, **__: object) -> httpx.Response:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(200, json=answer)
+
+    assert Jobs(exchange, lambda s: None).wait("j").status == "completed"
+    answers[:] = [UnreachableError("http://x", "there never was one")]
+    with pytest.raises(UnreachableError):
+        Jobs(exchange, lambda s: None).wait("j")
 
 
 def test_the_same_idempotency_key_is_the_same_job(client: Client) -> None:

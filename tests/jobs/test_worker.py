@@ -5,6 +5,8 @@ import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import pytest
+
 from serve_app.jobs.fake import ScriptedTranscriber
 from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
 from serve_app.transcript.types import Transcript
@@ -85,6 +87,18 @@ async def test_what_takes_too_long_has_failed(tmp_path: Path) -> None:
 async def test_a_time_out_of_somebody_else_is_no_fault_of_the_recording(tmp_path: Path) -> None:
     file = await done_by(tmp_path, TimeoutError("the object store did not answer"))
     assert (file["status"], file["num_attempts"]) == ("completed", 2)
+
+
+async def test_the_audio_of_many_that_end_at_once_goes_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_app.jobs.worker._AT_ONCE", 3)
+    async with office(tmp_path) as opened:
+        for job in [await opened.accepted(recording("say")) for _ in range(10)]:
+            await opened.until(job, "completed")
+        assert opened.worker is not None
+        await opened.worker.keep()
+        assert opened.num_stored == 0
 
 
 async def test_progress_is_told_on_the_way(tmp_path: Path) -> None:
