@@ -23,8 +23,8 @@ from tests.graph.conftest import eventually
 from tests.graph.recordings import speech_wav
 from tests.jobs.conftest import database_url, postgres_folder
 from tests.jobs.test_callbacks import SECRET, Receiver, answering
-from tests.long.jobs.server import JobsServer, configuration, serving
 from tests.long.jobs.records import Records, records, watch
+from tests.long.jobs.server import JobsServer, configuration, serving
 
 __all__ = ["database_url", "postgres_folder"]
 

@@ -1,4 +1,4 @@
-"""python -m tests.long.jobs.family COMMAND …: start it; end when nothing that it ever started is left.
+"""python -m tests.long.jobs.family COMMAND …: start it; end when nothing it ever started is left.
 
 Whatever loses its parent becomes a child of this process, so that nobody escapes.
 """
