@@ -139,7 +139,7 @@ async def test_a_callback_that_breaks_holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "serve_app.ingress.wires.rest.jobs.checked_callback_url", lambda url, **_: url
+        "serve_app.ingress.wires.rest.jobs.form.checked_callback_url", lambda url, **_: url
     )
     settings = {"callbacks_to_private_addresses": True, "max_callback_attempts": 1}
     async with receiving() as receiver, office(tmp_path, works=False, **settings) as opened:

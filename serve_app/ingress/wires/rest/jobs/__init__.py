@@ -1,10 +1,7 @@
 """The asynchronous half of the plain transcription server: jobs, handed in and asked for."""
 
 import asyncio
-import hashlib
-import json
-import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,58 +9,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from serve_app.config import JobsConfig, ServerConfig
-from serve_app.errors import InvalidOptionError, UnsupportedOptionError
+from serve_app.errors import InvalidOptionError
 from serve_app.ingress.admission.door import STORED_PATH
 from serve_app.ingress.auth.audit import current
-from serve_app.ingress.auth.door import KEY
 from serve_app.ingress.forms import Form, shown
 from serve_app.ingress.jobs import results
 from serve_app.ingress.jobs.desk import Desk
-from serve_app.ingress.jobs.uploads import Stored, UploadLimits
+from serve_app.ingress.jobs.uploads import UploadLimits
 from serve_app.ingress.served import ServedModels
-from serve_app.ingress.wires.rest import plain_form
 from serve_app.ingress.wires.rest.answers import (
     PROBLEMS,
     SIMULATED_HEADER,
     Schema,
     form_schema,
-    names_of,
 )
-from serve_app.jobs.callbacks import checked_callback_url
+from serve_app.ingress.wires.rest.jobs.form import FIELDS, NAMES, new_job, owner_of
 from serve_app.jobs.told import job_to_json
-from serve_app.jobs.types import Job, JobPage, JobStatus, NewFile, NewJob
-from serve_app.pipelines.length import expected_by_head_s
-from serve_app.pipelines.transcription import TranscriptionRequest
+from serve_app.jobs.types import Job, JobPage, JobStatus
 from serve_app.transcript.types import Transcript
 
-FIELDS: Mapping[str, Schema] = {
-    **plain_form.FIELDS,
-    "file": {
-        "type": "array",
-        "items": {"type": "string", "format": "binary"},
-        "description": "The recordings: one or more.",
-    },
-    "callback_url": {
-        "type": "string",
-        "description": "Is sent the job, signed (Standard Webhooks), when it has ended.",
-    },
-    "priority": {
-        "type": "integer",
-        "default": 0,
-        "description": "-100 to 100; higher goes first, among equals the oldest.",
-    },
-    "time_to_live_s": {
-        "type": "number",
-        "description": "How long results are kept once the job has ended; the server has a limit.",
-    },
-    "idempotency_key": {
-        "type": "string",
-        "description": "As the header `Idempotency-Key`: the same again is the same job.",
-    },
-}
-_NAMES = names_of(FIELDS)
-_MAX_PRIORITY = 100
-_MAX_KEY_CHARACTERS = 255
 _MAX_PAGE = 1000
 _JOB: dict[int | str, dict[str, Any]] = {
     200: {
@@ -123,8 +87,8 @@ def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
         declared = http.headers.get("content-length", "")
         num_bytes = int(declared[:20]) if declared.isdecimal() else 0
         async with desk.arriving(num_bytes) as stored:
-            form = await stored.read(http, known_fields=_NAMES, limits=_limits(jobs))
-            new = _new_job(http, form, stored.files, served, jobs, desk)
+            form = await stored.read(http, known_fields=NAMES, limits=_limits(jobs))
+            new = new_job(http, form, stored.files, served, jobs, desk)
             with stored.handing_over():
                 job, is_new = await desk.submit(new)
             if is_new:
@@ -151,7 +115,7 @@ def _add_asking(routes: APIRouter, desk: Desk, simulated: Collection[str]) -> No
     async def jobs(http: Request) -> Response:
         query = _query(http)
         page = await desk.page(
-            _owner(http),
+            owner_of(http),
             status=_status(query.one("status")),
             limit=_limit(query),
             cursor=query.one("cursor"),
@@ -165,7 +129,7 @@ def _add_asking(routes: APIRouter, desk: Desk, simulated: Collection[str]) -> No
         openapi_extra=_ID,
     )
     async def status(http: Request) -> Response:
-        owner = _owner(http)
+        owner = owner_of(http)
         job = await desk.find(http.path_params["id"], owner)
         if job.status != JobStatus.COMPLETED:
             return JSONResponse({**job_to_json(job), "result": None})
@@ -183,7 +147,7 @@ def _add_asking(routes: APIRouter, desk: Desk, simulated: Collection[str]) -> No
     async def result(http: Request) -> Response:
         query = _query(http)
         response_format = query.choice("response_format", results.FORMATS, "json")
-        owner = _owner(http)
+        owner = owner_of(http)
         job = await desk.find(http.path_params["id"], owner)
         results.check_ended(job)
         results.check_format(job, response_format)
@@ -207,7 +171,7 @@ def _add_ending(routes: APIRouter, desk: Desk) -> None:
         openapi_extra=_ID,
     )
     async def cancel(http: Request) -> Response:
-        job = await desk.cancel(http.path_params["id"], _owner(http))
+        job = await desk.cancel(http.path_params["id"], owner_of(http))
         return JSONResponse({**job_to_json(job), "message": f"job {job.id} is cancelled"})
 
     @routes.delete(
@@ -218,7 +182,7 @@ def _add_ending(routes: APIRouter, desk: Desk) -> None:
     )
     async def delete(http: Request) -> Response:
         job_id = http.path_params["id"]
-        await desk.delete(job_id, _owner(http))
+        await desk.delete(job_id, owner_of(http))
         return JSONResponse({"job_id": job_id, "message": f"job {job_id} is forgotten"})
 
 
@@ -241,11 +205,6 @@ def _headers(simulated: bool) -> dict[str, str]:
     return {SIMULATED_HEADER: "true"} if simulated else {}
 
 
-def _owner(http: Request) -> str | None:
-    key = http.scope.get("state", {}).get(KEY)
-    return None if key is None else str(key.name)
-
-
 def _query(http: Request) -> Form:
     """What stands behind the `?`, read as a form's fields are."""
     query = http.query_params
@@ -262,90 +221,6 @@ def _limit(query: Form) -> int:
 
 def _limits(jobs: JobsConfig) -> UploadLimits:
     return UploadLimits(jobs.max_upload_bytes, jobs.max_files, jobs.upload_timeout_s)
-
-
-def _new_job(
-    http: Request,
-    form: Form,
-    files: list[Stored],
-    served: ServedModels,
-    jobs: JobsConfig,
-    desk: Desk,
-) -> NewJob:
-    """
-    Raises:
-        RequestError: a field has a value that nobody, or not this server, could honour.
-    """
-    request = plain_form.request_of(form, served, jobs.file_timeout_s).request
-    callback_url = form.one("callback_url")
-    if callback_url is not None and not desk.signs_callbacks:
-        raise UnsupportedOptionError(
-            "callback_url", "this server has nothing to sign callbacks with"
-        )
-    if callback_url is not None:
-        allows = jobs.callbacks_to_private_addresses
-        callback_url = checked_callback_url(callback_url, allows_private=allows)
-    new = NewJob(
-        files=[
-            NewFile(
-                each.filename,
-                each.audio,
-                expected_by_head_s(each.head, each.audio.num_bytes, longest_s=jobs.max_audio_s),
-            )
-            for each in files
-        ],
-        request=request,
-        owner=_owner(http),
-        priority=_priority(form),
-        callback_url=callback_url,
-        idempotency_key=_idempotency_key(http, form),
-        fingerprint=_fingerprint(request, files, callback_url),
-        time_to_live_s=_time_to_live_s(form, jobs.time_to_live_s),
-    )
-    return new
-
-
-def _priority(form: Form) -> int:
-    value = form.one("priority") or "0"
-    try:
-        priority = int(value)
-    except ValueError:
-        raise InvalidOptionError("priority", f"{shown(value)} is no whole number") from None
-    if abs(priority) > _MAX_PRIORITY:
-        raise InvalidOptionError("priority", f"is not between -{_MAX_PRIORITY} and {_MAX_PRIORITY}")
-    return priority
-
-
-def _time_to_live_s(form: Form, longest_s: float) -> float:
-    value = form.one("time_to_live_s")
-    if value is None:
-        return longest_s
-    try:
-        time_to_live_s = float(value)
-    except ValueError:
-        time_to_live_s = math.nan
-    if not 0 < time_to_live_s <= longest_s:
-        raise InvalidOptionError(
-            "time_to_live_s", f"{shown(value)} is not between 0 and {longest_s:g} seconds"
-        )
-    return time_to_live_s
-
-
-def _idempotency_key(http: Request, form: Form) -> str | None:
-    key = http.headers.get("idempotency-key", "").strip() or form.one("idempotency_key")
-    if key is not None and len(key) > _MAX_KEY_CHARACTERS:
-        raise InvalidOptionError(
-            "idempotency_key", f"has more than {_MAX_KEY_CHARACTERS} characters"
-        )
-    return key
-
-
-def _fingerprint(
-    request: TranscriptionRequest, files: list[Stored], callback_url: str | None
-) -> str:
-    """The same for the same recordings and the same wish."""
-    said = [repr(request), callback_url, [each.sha256 for each in files]]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def _status(value: str | None) -> JobStatus | None:
