@@ -145,6 +145,7 @@ class Preprocessor:
                 aclosing(self._recognized(blocks, request, underway, told)) as parts,
                 aclosing(told.instead_of_segments(parts)) as told_parts,
             ):
+                yield told.progress  # it has had its turn
                 async for part in told_parts:
                     if isinstance(part, Transcript):
                         self._count(part)

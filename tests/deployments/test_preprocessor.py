@@ -3,11 +3,12 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 from serve_app.config import BatchConfig, ModelConfig, PreprocessorConfig
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.models.protocols import ModelInfo, RecognitionOptions, RecognitionRequest
-from serve_app.pipelines.transcription import TranscriptionRequest
+from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
 from serve_app.transcript.types import Hypothesis, Segment, Transcript
 from tests.deployments.local_graph import local_preprocessor
 from tests.graph.recordings import speech_wav
@@ -103,3 +104,21 @@ async def test_audio_decoded_ahead_stays_within_the_budget_over_all_recordings()
             most = max(most, preprocessor._ahead["model"].budget.held_s)
         assert 4.0 < most <= 8.0
         assert [task.result().duration_s for task in tasks] == [7.0] * 8
+
+
+async def test_a_recording_of_a_job_says_when_it_has_its_turn(tmp_path: Path) -> None:
+    """The model stands still: nothing is done before it is said."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(speech_wav(4.0))
+    audio = StoredAudio(path.as_uri(), path.stat().st_size)
+    async with local_preprocessor(
+        MODEL, settings(), recognizer=SteppedRecognizer()
+    ) as preprocessor:
+        parts = preprocessor.stream_stored(audio, REQUEST, 4.0)
+        assert await asyncio.wait_for(anext(parts), WAITING) == Progress(0.0, 4.0)
+        waiting = preprocessor.stream_stored(audio, REQUEST, 4.0)
+        second = asyncio.ensure_future(anext(waiting))
+        assert not (await asyncio.wait({second}, timeout=0.2))[0]
+        await parts.aclose()
+        assert await asyncio.wait_for(second, WAITING) == Progress(0.0, 4.0)
+        await waiting.aclose()
