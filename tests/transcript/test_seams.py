@@ -39,6 +39,12 @@ def test_words_of_the_overlap_are_told_once(seed: int) -> None:
     second = chunk_of(words, begin_s, 30.0, rng)
     ours, theirs = joined(first, second, shift_s=begin_s, overlap_s=2.0)
     assert f"{ours.text} {theirs.text}".split() == [word.text for word in words]
+    starts = [w.start_s for w in ours.words or ()]
+    starts += [w.start_s + begin_s for w in theirs.words or ()]
+    ends = [w.end_s for w in ours.words or ()] + [w.end_s + begin_s for w in theirs.words or ()]
+    seam = len(ours.words or ())
+    if 0 < seam < len(starts):
+        assert ends[seam - 1] <= starts[seam] + 1e-9
     for part in (ours, theirs):
         assert [word.text for word in part.words or ()] == part.text.split()
         assert [token.text[1:] for token in part.tokens or ()] == part.text.split()

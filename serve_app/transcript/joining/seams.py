@@ -29,7 +29,22 @@ def joined(
     else:
         moved = [replace(w, start_s=w.start_s + shift_s, end_s=w.end_s + shift_s) for w in theirs]
         num_kept, num_dropped = _cut_timed(ours, moved, shift_s, shift_s + overlap_s)
-    return _part(first, 0, num_kept), _part(second, num_dropped, None)
+    before, behind = _part(first, 0, num_kept), _part(second, num_dropped, None)
+    return before, _begun_behind(behind, before, shift_s)
+
+
+def _begun_behind(second: Hypothesis, first: Hypothesis, shift_s: float) -> Hypothesis:
+    """`second` with no word that begins before the last of `first` has ended."""
+    if not first.words or not second.words:
+        return second
+    earliest_s = first.words[-1].end_s - shift_s
+    words = tuple(
+        replace(w, start_s=max(w.start_s, earliest_s), end_s=max(w.end_s, earliest_s))
+        if w.start_s < earliest_s
+        else w
+        for w in second.words
+    )
+    return replace(second, words=words)
 
 
 def _timed(hypothesis: Hypothesis) -> tuple[Word, ...] | None:

@@ -28,7 +28,7 @@ from serve_app.jobs.told import job_to_json
 from serve_app.jobs.types import Job, JobPage, JobStatus
 from serve_app.transcript.types import Transcript
 
-_MAX_PAGE = 1000
+_MAX_PAGE = 200
 _JOB: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The job.",
