@@ -47,6 +47,7 @@ def build(args: ServerConfig) -> Application:
     """
     config = with_environment(args, os.environ)
     limits = config.limits
+    longest_s = _longest_call_s(config)
     # Chunks wait unbounded in front of a model, as far as Serve knows: a recording that has begun
     # must not be refused, and `preprocessor.max_audio_in_flight_s` bounds them.
     recognizers = {
@@ -62,7 +63,7 @@ def build(args: ServerConfig) -> Application:
         name="Preprocessor",
         max_ongoing_requests=config.preprocessor.max_waiting + config.preprocessor.num_decoders,
         max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
-        graceful_shutdown_timeout_s=limits.request_timeout_s,
+        graceful_shutdown_timeout_s=longest_s,
     )(Preprocessor).bind(
         config.preprocessor,
         limits.max_audio_s,
@@ -85,6 +86,12 @@ def build(args: ServerConfig) -> Application:
         _ledger() if config.auth.keys_file is not None else None,
         None if config.jobs is None else _jobs(config.jobs, preprocessor),
     )
+
+
+def _longest_call_s(config: ServerConfig) -> float:
+    """Of a recording: one that is too many goes when it has ended, jobs' included."""
+    of_jobs_s = config.jobs.file_timeout_s if config.jobs is not None else 0.0
+    return max(config.limits.request_timeout_s, of_jobs_s)
 
 
 def _to_leave_s(config: ServerConfig) -> float:
@@ -118,7 +125,7 @@ def _diarization(model: ModelConfig, config: ServerConfig) -> Application:
     return serve.deployment(
         name=model.name,
         max_ongoing_requests=_PLACES_PER_RECORDING * settings.max_recordings,
-        graceful_shutdown_timeout_s=config.limits.request_timeout_s,
+        graceful_shutdown_timeout_s=_longest_call_s(config),
         request_router_config=_pinned(),
     )(Diarization).bind(model)
 

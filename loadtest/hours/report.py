@@ -213,8 +213,8 @@ def _memory(results: Results) -> Iterator[str]:
     yield "Proportional set sizes (what processes share is shared out between them), every two"
     yield "seconds; the quarters are of the time of the job, upload included, and medians. Flat is"
     yield "what grows from one to the other by at most a tenth or 24 MiB. What the proxy and the"
-    yield "ingress hold more than at the start came with the upload: Serve puts no bound on the"
-    yield "parts of a body that are on their way from the one to the other."
+    yield "ingress hold more than at the start came with the upload: each has 4 MiB of a body on"
+    yield "its way, and what it took to pass them on."
 
 
 def _costs(results: Results) -> Iterator[str]:

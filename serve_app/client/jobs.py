@@ -13,10 +13,19 @@ from typing import Any, Literal, Protocol, TypeAlias
 import httpx
 
 from serve_app.client.answers import json_object
-from serve_app.client.errors import ConnectionLostError, UnreachableError, WaitTimeoutError
+from serve_app.client.errors import (
+    AnswerTimeoutError,
+    ConnectionLostError,
+    ServerError,
+    UnreachableError,
+    WaitTimeoutError,
+)
 
 JobFormat: TypeAlias = Literal["json", "text", "srt", "vtt", "verbose_json", "diarized_json"]
 ENDED = frozenset({"completed", "failed", "cancelled"})
+_LOST = (UnreachableError, ConnectionLostError, AnswerTimeoutError, ServerError)
+_GONE = frozenset({502, 503, 504})
+"""What a server answers, or a proxy for it, that will be there again."""
 _MIN_PAUSE_S, _MAX_PAUSE_S = 0.5, 10.0
 _MAX_GONE_S = 600.0
 """A server that has answered before may be started anew."""
@@ -164,7 +173,9 @@ class Jobs:
         while True:
             try:
                 job = self.get(job_id)
-            except (UnreachableError, ConnectionLostError):
+            except _LOST as error:
+                if isinstance(error, ServerError) and error.status not in _GONE:
+                    raise
                 if time.monotonic() - heard_at > _MAX_GONE_S:
                     raise
             else:

@@ -31,7 +31,7 @@ class JobsConfig(Settings):
     """Of one recording; requests have `limits.max_audio_s`."""
     file_timeout_s: PositiveFloat = 6 * 3600.0
     """For one attempt at one recording, from when it has had its turn."""
-    max_concurrent: PositiveInt = 4
+    max_concurrent: PositiveInt = 2
     """Recordings that one replica of `Jobs` has under way, so that jobs leave room for requests."""
     poll_s: PositiveFloat = 0.5
     """How often a worker asks for more and renews what it holds; a cancelled job stops within

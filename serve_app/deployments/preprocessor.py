@@ -140,6 +140,7 @@ class Preprocessor:
                         partial(_copied, audio),
                         channel=request.channel,
                         max_audio_s=self._max_stored_audio_s,
+                        unheard_s=model.max_chunk_s,
                     )
                 ) as blocks,
                 aclosing(self._recognized(blocks, request, underway, told)) as parts,
@@ -161,11 +162,12 @@ class Preprocessor:
         model, ahead = self._models[request.model], self._ahead[request.model]
         watching: list[Underway | Told] = [underway, *([told] if told else [])]
         with ahead.share() as share:
+            recognizer = self._recognizer(model.name, waits=told is not None)
 
             def recognized(heard: AsyncIterator[Block]) -> speakers.Parts:
                 return offline.transcribe(
                     heard,
-                    _Counting(self._recognizer(model.name), underway, ahead),
+                    _Counting(recognizer, underway, ahead),
                     request.options,
                     self._plan(model, request),
                     ahead.budget,
@@ -236,11 +238,12 @@ class Preprocessor:
     async def __del__(self) -> None:
         await self._decoders.close()
 
-    def _recognizer(self, model: str) -> ServeRecognizer:
+    def _recognizer(self, model: str, *, waits: bool) -> ServeRecognizer:
         return ServeRecognizer(
             model,
             self._handles[model],
             lambda: self._metrics.retries.inc(tags={"model": model}),
+            waits=waits,
         )
 
     def _count(self, transcript: Transcript) -> None:

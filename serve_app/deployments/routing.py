@@ -99,11 +99,19 @@ def backoff_s() -> Iterator[float]:
 class ServeRecognizer:
     """One model's deployment, as the chunks of one recording see it."""
 
-    def __init__(self, model: str, handle: Handle, count_retry: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        model: str,
+        handle: Handle,
+        count_retry: Callable[[], None],
+        *,
+        waits: bool = False,
+    ) -> None:
+        """`waits`: the first chunk, too, waits for a place in the model's queue."""
         self._model = model
         self._handle = handle.options(_by_reference=False)
         self._count_retry = count_retry
-        self._has_begun = False
+        self._has_begun = waits
 
     async def recognize(self, request: RecognitionRequest) -> Recognition:
         """See `ChunkRecognizer`. Only the first chunk of a recording may find the queue full; the
@@ -176,7 +184,7 @@ class ServeTranscriber:
     ) -> AsyncGenerator[Progress | Transcript, None]:
         """See `StoredTranscriber`. A preprocessor that dies is replaced by one that begins
         again."""
-        patience = Patience("the preprocessor")
+        patience, furthest_s = Patience("the preprocessor"), 0.0
         while True:
             try:
                 response: DeploymentResponseGenerator[Progress | Transcript]
@@ -185,6 +193,9 @@ class ServeTranscriber:
                 )
                 try:
                     async for part in response:
+                        if isinstance(part, Progress) and part.done_s > furthest_s:
+                            furthest_s = part.done_s  # new ground: it is not what kills them
+                            patience.reset()
                         yield part
                 finally:
                     response.cancel()  # type: ignore[no-untyped-call]  # Ray's

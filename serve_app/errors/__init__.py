@@ -46,6 +46,7 @@ All of them survive pickling.
 from serve_app.errors.audio import (
     AudioError,
     AudioTooLongError,
+    DecoderLostError,
     EmptyAudioError,
     UndecodableAudioError,
     UnsupportedFormatError,
@@ -95,6 +96,7 @@ __all__ = [
     "CapacityError",
     "ConfigError",
     "DeadlineExceededError",
+    "DecoderLostError",
     "EmptyAudioError",
     "EngineError",
     "ErrorCode",

@@ -28,6 +28,10 @@ class UndecodableAudioError(AudioError):
         return f"the audio cannot be decoded: {self.reason}"
 
 
+class DecoderLostError(UndecodableAudioError):
+    """It may be the decoder's fault: another one could get through."""
+
+
 @dataclass(eq=False)
 class UnsupportedFormatError(AudioError):
     code = ErrorCode.UNSUPPORTED_FORMAT

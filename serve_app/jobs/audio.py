@@ -6,6 +6,7 @@ no more than a few pieces of a recording are in memory at a time.
 
 import asyncio
 import io
+import logging
 import os
 import re
 import secrets
@@ -22,6 +23,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from serve_app.errors import ConfigError
 from serve_app.pipelines.transcription import StoredAudio
+
+logger = logging.getLogger(__name__)
 
 PLACE = "jobs.audio_url"
 """Where a `ConfigError` of it points to."""
@@ -79,7 +82,10 @@ class AudioStore:
             await _in_thread(recording.write, bytes(waiting))
             await _in_thread(recording.finish)
         except BaseException:  # cancelled, too
-            await _in_thread(recording.discard)
+            try:
+                await _in_thread(recording.discard)
+            except OSError as error:
+                logger.error("an unfinished recording is still there: %s", error)
             raise
         return StoredAudio(self._files.unstrip_protocol(path), num_bytes)
 
@@ -146,12 +152,6 @@ async def fetch(url: str, to: Path | BinaryIO, *, piece_bytes: int = PIECE_BYTES
         return num_bytes
     finally:
         await _in_thread(source.close)
-
-
-def local_path(audio: StoredAudio) -> Path | None:
-    """Where it is a file on this machine, so that nobody needs a copy; else None."""
-    files, path = url_to_fs(audio.url)
-    return Path(path) if isinstance(files, LocalFileSystem) else None
 
 
 class _Writable(Protocol):

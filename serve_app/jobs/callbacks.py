@@ -31,6 +31,8 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 3600.0
 _MAX_URL_CHARACTERS = 2048
 _SECRET_PREFIX, _MIN_SECRET_BYTES = "whsec_", 24
 _LEASE_MARGIN_S = 30.0
+_MAX_ASKING = 2
+"""Names that are looked up at once, in threads that others need, too."""
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 """RFC 4291 §2.4, all that was ever given out; Python takes more for global: site-local, ::/96."""
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
@@ -60,6 +62,7 @@ class Callbacks:
             )
         self._webhook = Webhook(key)
         self._timeout_s = config.callback_timeout_s
+        self._asking = asyncio.Semaphore(_MAX_ASKING)
         self._max_attempts = config.max_callback_attempts
         self._allows_private = config.callbacks_to_private_addresses
         self.lease_s = config.callback_timeout_s + _LEASE_MARGIN_S
@@ -106,7 +109,8 @@ class Callbacks:
             # says a moment later.
             headers["host"] = url.netloc.decode("ascii")
             extensions = {"sni_hostname": url.host}
-            url = url.copy_with(host=await _public_address(url))
+            async with self._asking:
+                url = url.copy_with(host=await _public_address(url))
         async with httpx.AsyncClient(trust_env=False, timeout=self._timeout_s) as client:
             request = client.build_request(
                 "POST", url, content=body, headers=headers, extensions=extensions

@@ -113,7 +113,7 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One file of a job that a worker holds, until `expires_at` or until it is renewed."""
+    """One file of a job that a worker holds, until it runs out, or is renewed before."""
 
     job_id: str
     file_index: int

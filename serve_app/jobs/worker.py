@@ -18,6 +18,7 @@ from serve_app.errors import (
     AudioError,
     CapacityError,
     DeadlineExceededError,
+    DecoderLostError,
     EngineError,
     RequestError,
     SpeechError,
@@ -155,6 +156,8 @@ class Worker:
             try:
                 return await self._heard(lease)
             except CapacityError as error:
+                if self._work[lease.token].progress.done_s > 0:  # it was under way, and is lost
+                    raise EngineError(lease.request.model, str(error)) from error
                 logger.info("job %s waits: %s", lease.job_id, error)
                 await asyncio.sleep(max(pause_s, min(error.retry_after_s, _MAX_PAUSE_S)))
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S)
@@ -185,7 +188,7 @@ class Worker:
 
     async def _failed(self, lease: Lease, error: SpeechError) -> None:
         retry_in_s = None
-        is_hopeless = isinstance(error, _HIS_OWN_FAULT)
+        is_hopeless = isinstance(error, _HIS_OWN_FAULT) and not isinstance(error, DecoderLostError)
         if not is_hopeless and lease.num_attempts < self._config.max_attempts:
             retry_in_s = min(self._config.retry_s * 2.0 ** (lease.num_attempts - 1), _MAX_RETRY_S)
         logger.warning("job %s, file %d: %s", lease.job_id, lease.file_index, error)
@@ -210,7 +213,10 @@ class Worker:
         due = await self._store.deliveries(
             self.name, most=_AT_ONCE, lease_s=self._callbacks.lease_s
         )
-        await asyncio.gather(*(self._callbacks.deliver(self._store, each) for each in due))
+        delivering = (self._callbacks.deliver(self._store, each) for each in due)
+        for failure in await asyncio.gather(*delivering, return_exceptions=True):
+            if isinstance(failure, Exception):
+                logger.error("a callback's end is not recorded", exc_info=failure)
 
     async def keep(self) -> None:
         """Forget what is over, and what never began."""
@@ -235,7 +241,8 @@ class Worker:
         """Again and again, at once where there is room for more."""
         pause_s = every_s
         while True:
-            self._has_room.clear()
+            if step == self.turn:
+                self._has_room.clear()
             try:
                 await step()
                 pause_s = every_s

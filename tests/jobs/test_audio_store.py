@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import fsspec
 import pytest
@@ -15,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile
 
 from serve_app.errors import ConfigError
-from serve_app.jobs.audio import AudioStore, fetch, local_path
+from serve_app.jobs.audio import AudioStore, fetch
 from serve_app.pipelines.transcription import StoredAudio
 
 
@@ -192,14 +193,16 @@ async def test_many_uploads_at_once_keep_apart(url: str, tmp_path: Path) -> None
     assert len(all_files(tmp_path)) == 20
 
 
-async def test_a_local_recording_needs_no_copy(tmp_path: Path) -> None:
+def lying(audio: StoredAudio) -> tuple[bytes, int]:
+    """What a local recording holds, and who may read it."""
+    path = Path(urlsplit(audio.url).path)
+    return path.read_bytes(), path.stat().st_mode & 0o777
+
+
+async def test_a_local_recording_is_its_owners_alone(tmp_path: Path) -> None:
     store = await AudioStore.open(str(tmp_path))
     audio = await store.put(pieces(5))
-    path = local_path(audio)
-    assert path is not None
-    assert path.read_bytes() == await whole(5)
-    assert path.stat().st_mode & 0o077 == 0
-    assert local_path(StoredAudio("memory://a/b", 1)) is None
+    assert lying(audio) == (await whole(5), 0o600)
 
 
 async def test_a_fetch_that_fails_leaves_its_target_as_it_was(tmp_path: Path) -> None:
@@ -223,7 +226,7 @@ async def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
     assert await store.sweep(older_than_s=3600.0) == 1
     assert not old.exists()
     assert new.exists()
-    assert local_path(kept) is not None
+    assert lying(kept)
     assert await (await AudioStore.open("memory://a")).sweep(older_than_s=0.0) == 0
 
 

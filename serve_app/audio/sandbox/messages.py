@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serve_app.audio.waveform import WINDOW, Block, Channel, Pcm
+from serve_app.audio.waveform import MAX_SPLIT_CHANNELS, WINDOW, Block, Channel, Pcm
 from serve_app.errors import (
     AudioTooLongError,
     EmptyAudioError,
@@ -83,6 +83,8 @@ def block_from_bytes(payload: bytes) -> Block:
     if len(payload) < _BLOCK_HEADER.size:
         raise ValueError("a block without a head")
     channel, num_windows = _BLOCK_HEADER.unpack_from(payload)
+    if not num_windows or channel >= MAX_SPLIT_CHANNELS:
+        raise ValueError("a block of nothing, or of no channel")
     start = _BLOCK_HEADER.size + num_windows
     pcm: Pcm = np.frombuffer(payload[start:], dtype="<i2")
     if -(-len(pcm) // WINDOW) != num_windows:

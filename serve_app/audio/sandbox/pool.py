@@ -120,7 +120,12 @@ class DecoderPool:
                 yield block
 
     async def decode_file(
-        self, fill: Callable[[int], Awaitable[int]], *, channel: Channel, max_audio_s: float
+        self,
+        fill: Callable[[int], Awaitable[int]],
+        *,
+        channel: Channel,
+        max_audio_s: float,
+        unheard_s: float = 0.0,
     ) -> AsyncGenerator[Block, None]:
         """The same of what `fill` writes into the descriptor that it gets, and tells the length
         of. Raises what `fill` does, too."""
@@ -129,7 +134,9 @@ class DecoderPool:
         try:
             os.lseek(inbox, 0, os.SEEK_SET)
             num_bytes = await fill(inbox)
-            request = self._request(channel, max_audio_s, inbox_bytes=num_bytes)
+            request = self._request(
+                channel, max_audio_s, unheard_s=unheard_s, inbox_bytes=num_bytes
+            )
             async with aclosing(self._blocks(decoder, request)) as blocks:
                 async for block in blocks:
                     yield block

@@ -29,7 +29,7 @@ from serve_app.audio.sandbox.messages import (
     refusal_from_json,
 )
 from serve_app.audio.waveform import Block
-from serve_app.errors import UndecodableAudioError
+from serve_app.errors import DecoderLostError, UndecodableAudioError
 
 _log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class DecoderProcess:
     async def _blame(self, error: Exception) -> UndecodableAudioError:
         """What became of the process, as the client may read it."""
         if isinstance(error, TimeoutError):
-            return UndecodableAudioError(f"no audio came out of it in {self._timeout_s:g} s")
+            return DecoderLostError(f"no audio came out of it in {self._timeout_s:g} s")
         if isinstance(error, ValueError):
             self.kill()  # it still lives, and talks nonsense
         status = await self._status()
@@ -174,7 +174,7 @@ class DecoderProcess:
         if status == -signal.SIGXCPU:
             return UndecodableAudioError("decoding it takes too much processor time")
         _log.error("a decoder crashed with status %d: %r", status, error)
-        return UndecodableAudioError("the decoder crashed on it")
+        return DecoderLostError("the decoder crashed on it")
 
     async def _status(self) -> int:
         """The exit status of a process that has hung up, and so is about to end."""

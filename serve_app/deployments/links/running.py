@@ -7,6 +7,7 @@ this is what it shares with the rest.
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ Follow = Callable[[frozenset[str]], None]
 @dataclass(slots=True)
 class _Deployment:
     replicas: frozenset[str] = frozenset()
-    held: set[str] = field(default_factory=set)
+    held: Counter[str] = field(default_factory=Counter)
     followers: list[tuple[asyncio.AbstractEventLoop, Follow]] = field(default_factory=list)
 
 
@@ -56,14 +57,14 @@ def unfollow(deployment: str, told: Follow) -> None:
 def hold(deployment: str, replica: str) -> None:
     """Somebody means to call this replica even when it drains."""
     with _lock:
-        _of(deployment).held.add(replica)
+        _of(deployment).held[replica] += 1
 
 
 def let_go(deployment: str, replica: str) -> None:
     with _lock:
-        _of(deployment).held.discard(replica)
+        _of(deployment).held[replica] -= 1
 
 
 def held(deployment: str) -> frozenset[str]:
     with _lock:
-        return frozenset(_of(deployment).held)
+        return frozenset(+_of(deployment).held)

@@ -16,6 +16,8 @@ from serve_app.ingress.admission.gate import Gate, Passage
 from serve_app.ingress.forms import FORM_BYTES
 from serve_app.ingress.problems import problem_of, refuse
 
+RELIEVING = "/cancel"
+"""Ends work, so that it is heard when all is full."""
 STORED_PATH = "/transcribe/async"
 """What is uploaded there is stored as it arrives, and waits for no model."""
 _STORED_HELD_BYTES = 2 * 1024 * 1024
@@ -41,6 +43,7 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_upload = scope["type"] == "http" and scope["method"] == "POST"
+        is_upload = is_upload and not scope["path"].endswith(RELIEVING)
         if not is_upload and scope["type"] != "websocket":
             await self.app(scope, receive, send)
             return

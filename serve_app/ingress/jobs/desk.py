@@ -24,6 +24,7 @@ from serve_app.transcript.types import Transcript
 logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 5.0
+_OPEN_TIMEOUT_S = 20.0
 _LOST: tuple[type[Exception], ...] = (ConfigError, *CONNECTION_ERRORS)
 
 
@@ -75,8 +76,6 @@ class Desk:
         async def put(pieces: AsyncIterator[bytes]) -> StoredAudio:
             try:
                 return await rooms.audio.put(place.holding(pieces))
-            except TimeoutError:
-                raise  # the client's
             except OSError as error:
                 logger.error("a recording cannot be stored: %s", error)
                 raise JobsUnavailableError(_RETRY_AFTER_S) from error
@@ -119,7 +118,10 @@ class Desk:
         """Forget a job, its results and its audio."""
         async with self._reached() as rooms:
             for audio in await rooms.store.delete(job_id, owner):
-                await rooms.audio.delete(audio)
+                try:
+                    await rooms.audio.delete(audio)
+                except OSError as error:  # the job is gone; a worker deletes the rest in a day
+                    logger.error("audio of a forgotten job is still there: %s", error)
 
     async def close(self) -> None:
         if self._rooms is not None:
@@ -141,14 +143,21 @@ class Desk:
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator[_Rooms]:
         try:
-            async with self._opening:
-                if self._rooms is None:
-                    audio = await self._open_audio(self.config)  # nothing of it has to be closed
-                    self._rooms = _Rooms(await self._open_store(self.config), audio)
-            yield self._rooms
+            if self._rooms is None:
+                async with asyncio.timeout(_OPEN_TIMEOUT_S), self._opening:
+                    rooms = await self._opened()
+            else:
+                rooms = self._rooms
+            yield rooms
         except _LOST as error:
             logger.error("jobs cannot be reached: %s", error)
             raise JobsUnavailableError(_RETRY_AFTER_S) from error
+
+    async def _opened(self) -> _Rooms:
+        if self._rooms is None:
+            audio = await self._open_audio(self.config)  # nothing of it has to be closed
+            self._rooms = _Rooms(await self._open_store(self.config), audio)
+        return self._rooms
 
 
 class _Place:

@@ -13,8 +13,6 @@ from serve_app.transcript.types import Hypothesis, Token, Word
 
 _SAME_TIME_S = 0.4
 """Between what two chunks think of when a word was said; some words a second are said."""
-_CUT_WORD_S = 0.15
-"""From an edge of the audio: a word that touches it may be half of one."""
 _MAX_UNTIMED_WORDS = 12
 """That are compared where there are no times: what fits into a few seconds."""
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from starlette.requests import Request
 
@@ -131,7 +132,7 @@ def _fingerprint(
     request: TranscriptionRequest, files: list[Stored], callback_url: str | None
 ) -> str:
     """The same for the same recordings and the same wish."""
-    said = [repr(request), callback_url, [each.sha256 for each in files]]
+    said = [repr(replace(request, timeout_s=0.0)), callback_url, [each.sha256 for each in files]]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
