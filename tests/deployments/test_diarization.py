@@ -11,6 +11,7 @@ import pytest
 from serve_app.config import BatchConfig, DiarizationConfig, ModelConfig, PreprocessorConfig
 from serve_app.deployments.diarization.hearings import Hearings
 from serve_app.deployments.diarization.replica import Diarization
+from serve_app.deployments.links import running
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.errors import AtCapacityError, EngineError, ModelUnavailableError
 from serve_app.models.diarization.simulated import TURN_S, SimulatedDiarizer
@@ -140,3 +141,13 @@ async def test_places_are_counted() -> None:
     with hearings.open("d"):
         assert hearings.num_open == 1
     hearings.close()
+
+
+def test_a_replica_is_held_until_the_last_of_its_recordings_lets_go() -> None:
+    for _ in range(3):
+        running.hold("speakers-held", "replica")
+    for _ in range(2):
+        running.let_go("speakers-held", "replica")
+        assert running.held("speakers-held") == {"replica"}
+    running.let_go("speakers-held", "replica")
+    assert running.held("speakers-held") == frozenset()

@@ -93,6 +93,10 @@ ORDERS: Mapping[str, Callable[[], Iterator[Pcm]]] = {
     "send a block larger than any": lambda: _say(
         b"B" + (2 << 20).to_bytes(8, "big") + bytes(2 << 20)
     ),
+    "send a block of nothing": lambda: _say(b"B" + bytes(7) + b"\x04" + bytes(4)),
+    "speak on a channel that is none": lambda: _say(
+        b"B" + bytes(7) + b"\x07" + b"\xff\xff\x00\x01" + bytes(3)
+    ),
     "fault": _fault,
     "abort": _abort,
     "leave": _leave,
