@@ -125,7 +125,7 @@ def test_a_replica_is_told_by_its_deployment_whatever_it_is_doing():
     for doing in ("", ".handle_request_with_rejection", ".__init__"):
         command = ["bash", "-c", f"exec -a {title}{doing} sleep 60"]
         with subprocess.Popen(command) as child:
-            while title not in Path(f"/proc/{child.pid}/cmdline").read_text():
+            while not Path(f"/proc/{child.pid}/cmdline").read_text().startswith(title):
                 pass
             assert group_of(child.pid, os.getpid()) == "parakeet-0.6b-v3"
             child.kill()
