@@ -40,6 +40,7 @@ run: install  ## Start the server on the embedded models; transcribe real people
 	  $(BIN)/chorus translate $(ENGLISH) --to $$language --url http://127.0.0.1:$(PORT) || exit 1; done
 	@printf '%s\n' "" "The server goes on at http://127.0.0.1:$(PORT), documented at /docs. What next:" \
 	  "  .venv/bin/chorus transcribe YOUR.mp3 --format srt$(URL)" \
+	  "  .venv/bin/chorus jobs submit YOUR.mp3 --wait$(URL)" \
 	  "  .venv/bin/chorus eval tiny/samples/canary/manifest.jsonl --model canary$(URL)" \
 	  "  curl -F file=@tiny/samples/digits-1.wav http://127.0.0.1:$(PORT)/v1/audio/transcriptions" \
 	  "  make serve CONFIG=configs/one_gpu.yaml" \
