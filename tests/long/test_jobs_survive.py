@@ -137,9 +137,14 @@ class Client:
 
     async def all(self) -> dict[str, dict[str, Any]]:
         """What is told of each job."""
-        response = await self.http.get("/jobs", params={"limit": 1000})
-        response.raise_for_status()
-        told = {str(each["job_id"]): each for each in response.json()["jobs"]}
+        told: dict[str, dict[str, Any]] = {}
+        cursor: str | None = ""
+        while cursor is not None:
+            response = await self.http.get("/jobs", params={"limit": 200, "cursor": cursor})
+            response.raise_for_status()
+            page = response.json()
+            told |= {str(each["job_id"]): each for each in page["jobs"]}
+            cursor = page["next_cursor"]
         for job, each in told.items():
             if each["status"] in ENDED:
                 assert self.ended.setdefault(job, each["status"]) == each["status"]
