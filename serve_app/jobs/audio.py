@@ -5,9 +5,7 @@ no more than a few pieces of a recording are in memory at a time.
 """
 
 import asyncio
-import io
 import logging
-import os
 import re
 import secrets
 import time
@@ -15,13 +13,21 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, BinaryIO, ParamSpec, Self, TypeVar
 
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from serve_app.errors import ConfigError
+from serve_app.jobs.writing import (
+    BLOCK_BYTES,
+    PART,
+    LocalRecording,
+    Recording,
+    RemoteRecording,
+    Writable,
+)
 from serve_app.pipelines.transcription import StoredAudio
 
 logger = logging.getLogger(__name__)
@@ -30,10 +36,7 @@ PLACE = "jobs.audio_url"
 """Where a `ConfigError` of it points to."""
 PIECE_BYTES = 1 << 20
 
-_PART = ".part"
 _NAME = re.compile(r"[0-9a-f]{32}")
-_BLOCK_BYTES = 8 << 20
-"""What an object store is sent at once. S3 takes 10,000 of them, of 5 MiB at least."""
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -89,10 +92,10 @@ class AudioStore:
             raise
         return StoredAudio(self._files.unstrip_protocol(path), num_bytes)
 
-    def _recording(self, path: str) -> "_Recording":
+    def _recording(self, path: str) -> Recording:
         if isinstance(self._files, LocalFileSystem):
-            return _LocalRecording(Path(path))
-        return _RemoteRecording(self._files, path)
+            return LocalRecording(Path(path))
+        return RemoteRecording(self._files, path)
 
     async def delete(self, audio: StoredAudio) -> None:
         """Also where it is gone already.
@@ -141,7 +144,7 @@ async def fetch(url: str, to: Path | BinaryIO, *, piece_bytes: int = PIECE_BYTES
     try:
         if not isinstance(to, Path):
             return await _copy(source, to, piece_bytes)
-        target = _LocalRecording(to)
+        target = LocalRecording(to)
         try:
             await _in_thread(target.begin)
             num_bytes = await _copy(source, target, piece_bytes)
@@ -152,97 +155,6 @@ async def fetch(url: str, to: Path | BinaryIO, *, piece_bytes: int = PIECE_BYTES
         return num_bytes
     finally:
         await _in_thread(source.close)
-
-
-class _Writable(Protocol):
-    def write(self, piece: bytes, /) -> object: ...
-
-
-class _Recording(_Writable, Protocol):
-    """One that is being written; all of it blocks."""
-
-    def begin(self) -> None: ...
-
-    def finish(self) -> None:
-        """From now on, it is there, whatever happens."""
-        ...
-
-    def discard(self) -> None:
-        """Nothing of it is left, whatever was done with it before."""
-        ...
-
-
-class _LocalRecording:
-    """Has another name until all of it is on the disk."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._part = path.with_name(path.name + _PART)
-        self._file: BinaryIO = io.BytesIO()
-        self._is_there = False
-
-    def begin(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._part, "wb", opener=_for_its_owner)  # noqa: SIM115 - closed below
-
-    def write(self, piece: bytes, /) -> None:
-        self._file.write(piece)
-
-    def finish(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._part.rename(self._path)
-        self._is_there = True
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)  # its new name, too
-        finally:
-            os.close(folder)
-
-    def discard(self) -> None:
-        with suppress(OSError):  # a full disk: what is in its buffer cannot be written
-            self._file.close()
-        self._part.unlink(missing_ok=True)
-        if self._is_there:
-            self._path.unlink(missing_ok=True)
-
-
-def _for_its_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-class _RemoteRecording:
-    """Object stores show it when all of it is there; others may show it before, under a name that
-    nobody knows yet."""
-
-    def __init__(self, files: AbstractFileSystem, path: str) -> None:
-        self._files = files
-        self._path = path
-        self._file: Any = None
-        self._is_there = False
-
-    def begin(self) -> None:
-        self._file = self._files.open(self._path, "wb", block_size=_BLOCK_BYTES, autocommit=False)
-        self._files.transaction.files.clear()  # would keep it for a commit that `finish` does
-
-    def write(self, piece: bytes, /) -> None:
-        self._file.write(piece)
-
-    def finish(self) -> None:
-        self._file.close()
-        self._file.commit()
-        self._is_there = True
-
-    def discard(self) -> None:
-        if self._file is None:
-            return
-        if not self._is_there:
-            self._file.discard()
-            with suppress(AttributeError):  # of some; others would send what they still hold
-                self._file.closed = True
-        with suppress(FileNotFoundError):
-            self._files.rm_file(self._path)
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -264,7 +176,7 @@ async def _in_thread(function: Callable[_P, _T], *args: _P.args, **options: _P.k
         raise
 
 
-async def _copy(source: BinaryIO, target: _Writable, piece_bytes: int) -> int:
+async def _copy(source: BinaryIO, target: Writable, piece_bytes: int) -> int:
     num_bytes = 0
     while piece := await _in_thread(source.read, piece_bytes):
         await _in_thread(target.write, piece)
@@ -285,7 +197,7 @@ def _written_at_s(info: Mapping[str, Any]) -> float:
 
 def _open(url: str) -> BinaryIO:
     files, path = url_to_fs(url)
-    file: BinaryIO = files.open(path, "rb", block_size=_BLOCK_BYTES)
+    file: BinaryIO = files.open(path, "rb", block_size=BLOCK_BYTES)
     return file
 
 
@@ -297,7 +209,7 @@ def _delete(url: str) -> None:
 
 def _sweep(folder: Path, before_s: float) -> int:
     num_removed = 0
-    for part in folder.glob(f"*{_PART}"):
+    for part in folder.glob(f"*{PART}"):
         with suppress(FileNotFoundError):  # just finished
             if part.stat().st_mtime < before_s:
                 part.unlink()

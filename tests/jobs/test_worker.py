@@ -130,9 +130,19 @@ async def test_a_lease_that_is_lost_stops_its_work_and_records_nothing(tmp_path:
         job = await opened.accepted(recording("say", "gone"))
         async with asyncio.timeout(WAITING):
             await opened.graph.has_begun.wait()
+        recorded: list[object] = []
+
+        async def record(*args: object, **options: object) -> bool:
+            recorded.append(args)
+            return True
+
+        opened.store.complete = opened.store.fail = record  # type: ignore[method-assign]  # to see that nobody calls them
         await opened.http.delete(f"/jobs/{job}")
         async with asyncio.timeout(WAITING):
             await opened.graph.abandoned.wait()
+        assert opened.worker is not None
+        await opened.worker.close()
+        assert recorded == []
 
 
 async def test_a_worker_outlives_its_database(tmp_path: Path) -> None:
