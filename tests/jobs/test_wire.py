@@ -1,20 +1,12 @@
 """Jobs on the wire: handed in, asked for, stopped and forgotten, as clients of them do."""
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from serve_app.ingress.jobs import results
-from serve_app.jobs.store import JobStore
-from serve_app.jobs.types import Job, NewJob
-from serve_app.transcript import subtitles
-from serve_app.transcript.types import Transcript
-from tests.audio.audio_files import encode, speechlike
-from tests.jobs.office import eventually, office, recording
+from tests.jobs.office import office, recording
 
 SAYING = recording("say", "hello out there", seconds=3.0)
 
@@ -60,85 +52,6 @@ async def test_a_job_of_several_recordings_tells_of_each(tmp_path: Path) -> None
             "number 4",
         ]
         assert "it is bad" in results[2]["error"]
-
-
-@pytest.mark.parametrize("response_format", ["verbose_json", "text", "srt", "vtt"])
-async def test_a_result_comes_in_the_formats_of_the_other_wires(
-    tmp_path: Path, response_format: str
-) -> None:
-    async with office(tmp_path) as opened:
-        job = await opened.accepted(SAYING)
-        await opened.until(job, "completed")
-        params = {"response_format": response_format}
-        response = await opened.http.get(f"/jobs/{job}/result", params=params)
-        assert response.status_code == 200
-        assert "hello out there" in response.text
-        if response_format == "verbose_json":
-            assert [word["word"] for word in response.json()["words"]] == ["hello", "out", "there"]
-
-
-async def test_a_result_says_who_speaks_where_that_was_asked(tmp_path: Path) -> None:
-    async with office(tmp_path, tells_speakers=True) as opened:
-        job = await opened.accepted(SAYING, diarize="true")
-        done = await opened.until(job, "completed")
-        assert done["result"]["segments"][0]["speaker"] == "A"
-        for response_format in ("json", "verbose_json", "diarized_json"):
-            params = {"response_format": response_format}
-            told = (await opened.http.get(f"/jobs/{job}/result", params=params)).json()
-            assert [each["speaker"] for each in told["segments"]] == ["A"]
-            assert told["filename"] == "0.wav"
-        assert told["segments"][0]["type"] == "transcript.text.segment"
-        text = await opened.http.get(f"/jobs/{job}/result?response_format=text")
-        assert text.text == "[Speaker A] hello out there\n"
-
-
-async def test_speakers_that_nobody_asked_for_are_not_made_up(tmp_path: Path) -> None:
-    async with office(tmp_path, tells_speakers=True) as opened:
-        job = await opened.accepted(SAYING)
-        await opened.until(job, "completed")
-        answer = await opened.http.get(f"/jobs/{job}/result?response_format=diarized_json")
-        assert answer.status_code == 400
-        assert answer.json()["error"]["param"] == "response_format"
-        assert "diarize" in answer.json()["error"]["message"]
-
-
-async def test_segments_of_a_call_say_their_channel(tmp_path: Path) -> None:
-    async with office(tmp_path) as opened:
-        job = await opened.accepted(SAYING, channel="split")
-        done = await opened.until(job, "completed")
-        assert done["result"]["segments"][0]["channel"] == 0
-
-
-async def test_a_result_of_hours_is_written_beside_the_event_loop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with office(tmp_path) as opened:
-        job = await opened.accepted(SAYING)
-        await opened.until(job, "completed")
-        threads: list[int] = []
-        cut = subtitles.srt
-
-        def srt(transcript: Transcript) -> str:
-            threads.append(threading.get_ident())
-            return cut(transcript)
-
-        monkeypatch.setitem(results._TEXTS, "srt", (srt, "text/plain"))
-        response = await opened.http.get(f"/jobs/{job}/result?response_format=srt")
-        assert response.status_code == 200
-        assert threading.get_ident() not in threads
-
-
-@pytest.mark.parametrize("response_format", ["json", "verbose_json", "srt"])
-async def test_words_that_are_made_up_are_marked(tmp_path: Path, response_format: str) -> None:
-    async with office(tmp_path) as opened:
-        job = await opened.accepted(SAYING)
-        done = await opened.until(job, "completed")
-        assert done["result"]["simulated"] is True
-        params = {"response_format": response_format}
-        response = await opened.http.get(f"/jobs/{job}/result", params=params)
-        assert response.headers["x-chorus-simulated"] == "true"
-        if response_format != "srt":
-            assert response.json()["simulated"] is True
 
 
 async def test_what_is_not_finished_failed_or_unknown_is_told_as_such(tmp_path: Path) -> None:
@@ -276,117 +189,3 @@ async def test_a_wrong_field_is_refused_and_nothing_is_kept(
         assert response.json()["error"]["param"] == param
         assert opened.num_stored == 0
         assert (await opened.http.get("/jobs")).json()["jobs"] == []
-
-
-async def test_uploads_have_limits_of_their_own(tmp_path: Path) -> None:
-    limits = {"max_upload_bytes": 10_000, "max_files": 3, "max_queued": 4}
-    async with office(tmp_path, works=False, **limits) as opened:
-        assert (await opened.submit(SAYING + bytes(10_000))).status_code == 413
-        assert (await opened.submit(*[SAYING] * 4)).status_code == 400
-        assert (await opened.submit(b"")).status_code == 400
-        assert (await opened.submit(b"no audio at all")).status_code == 415
-        assert (await opened.submit(SAYING, b"no audio at all")).status_code == 415
-        assert opened.num_stored == 0
-        await opened.accepted(*[SAYING] * 3)
-        await opened.accepted(SAYING)
-        full = await opened.submit(SAYING)
-        assert (full.status_code, "retry-after" in full.headers) == (429, True)
-        assert opened.num_stored == 4
-
-
-async def test_the_store_of_audio_has_a_bound(tmp_path: Path) -> None:
-    async with office(tmp_path, works=False, max_stored_bytes=200_000) as opened:
-        large = SAYING + bytes(150_000)
-        await opened.accepted(large)
-        assert (await opened.submit(large)).status_code == 429
-        assert opened.num_stored == 1
-
-
-async def test_the_bound_holds_for_a_body_that_tells_no_length(tmp_path: Path) -> None:
-    async with office(tmp_path, works=False, max_stored_bytes=200_000) as opened:
-
-        async def body(num_pieces: int) -> AsyncIterator[bytes]:
-            yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-            yield SAYING
-            for _ in range(num_pieces):
-                yield bytes(50_000)
-            yield b"\r\n--b--\r\n"
-
-        async def handed_in(num_pieces: int) -> int:
-            headers = {"content-type": "multipart/form-data; boundary=b"}
-            response = await opened.http.post(
-                "/transcribe/async", content=body(num_pieces), headers=headers
-            )
-            return response.status_code
-
-        assert await handed_in(4) == 429
-        assert opened.num_stored == 0
-        assert await handed_in(3) == 202
-        assert await handed_in(1) == 429
-        assert opened.num_stored == 1
-
-
-async def test_a_job_keeps_its_audio_when_nobody_hears_that_it_was_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    submit = JobStore.submit
-
-    async def lost_behind(store: JobStore, new: NewJob) -> tuple[Job, bool]:
-        await submit(store, new)
-        raise ConnectionResetError("the database was lost when it had committed")
-
-    async with office(tmp_path, works=False) as opened:
-        with monkeypatch.context() as patched:
-            patched.setattr(JobStore, "submit", lost_behind)
-            assert (await opened.submit(SAYING, idempotency_key="k")).status_code == 503
-        await opened.employ()
-        job = await opened.accepted(SAYING, idempotency_key="k")
-        told = await opened.until(job, "completed", "failed")
-        assert (told["status"], told["error"]) == ("completed", None)
-
-
-async def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
-    async with office(tmp_path, works=False) as opened:
-        _, writer = await asyncio.open_connection("127.0.0.1", opened.site.port)
-        head = (
-            b"POST /transcribe/async HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
-            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
-            b"--b\r\nContent-Disposition: form-data; name=file; filename=a.wav\r\n\r\n"
-        )
-        writer.write(head + SAYING + bytes(300_000))
-        await eventually(lambda: _is(opened.num_stored == 1))
-        writer.close()
-        await eventually(lambda: _is(opened.num_stored == 0))
-        assert (await opened.http.get("/jobs")).json()["jobs"] == []
-
-
-async def test_a_form_in_pieces_of_any_size_is_the_same_form(tmp_path: Path) -> None:
-    wav = encode(speechlike(0.5, 16_000), 16_000, "WAV", "PCM_16")
-    body = (
-        b'--b\r\nContent-Disposition: form-data; name="priority"\r\n\r\n7\r\n'
-        b'--b\r\nContent-Disposition: form-data; name="file"; filename="x/y.wav"\r\n'
-        b"Content-Type: audio/wav\r\n\r\n" + wav + b"\r\n--b--\r\n"
-    )
-    async with office(tmp_path, works=False, keep_audio=True) as opened:
-        for size in (1, 7, 100, 4096, len(body)):
-
-            async def pieces(size: int = size) -> Any:
-                for start in range(0, len(body), size):
-                    yield body[start : start + size]
-
-            response = await opened.http.post(
-                "/transcribe/async",
-                content=pieces(),
-                headers={"content-type": "multipart/form-data; boundary=b"},
-            )
-            assert response.status_code == 202
-            told = response.json()
-            assert (told["filename"], told["priority"]) == ("y.wav", 7)
-            assert told["duration_s"] == 0.5
-        stored = list((tmp_path / "audio").glob("*"))
-        assert len(stored) == 5
-        assert {path.read_bytes() for path in stored} == {wav}
-
-
-async def _is(holds: bool) -> bool:
-    return holds
