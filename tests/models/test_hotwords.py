@@ -16,7 +16,9 @@ from serve_app.transcript.types import Hypothesis
 from tests.models.test_parakeet import CHECKPOINT, random_requests, recognize, times
 from tiny.speech import grammar, voices
 
-NOISES = (0.0, 0.02, 0.05, 0.1)
+NOISES = (0.0, 0.05, 0.1, 0.2)
+NUM_SAID = 144
+"""Enough that what hot words mend is no matter of a few words, which differ by processor."""
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +59,11 @@ def num_missed(found: list[Hypothesis], texts: list[str]) -> int:
 
 
 def test_hot_words_are_heard_where_they_were_missed(model: Recognizer) -> None:
-    said = noisy_sentences(48, seed=11)
+    said = noisy_sentences(NUM_SAID, seed=11)
     texts = [text for text, _ in said]
     plain = recognize(model, [request for _, request in said])
     leaning = recognize(model, [with_hotwords(row, *long_words(text)) for text, row in said])
-    assert num_missed(leaning, texts) <= 0.8 * num_missed(plain, texts)
+    assert num_missed(leaning, texts) < 0.9 * num_missed(plain, texts)
     assert any(
         row.text != text and biased.text == text
         for row, biased, text in zip(plain, leaning, texts, strict=True)
@@ -74,7 +76,7 @@ def test_a_transducer_without_durations_leans_too() -> None:
     rnnt = load_recognizer(
         ModelConfig(name="rnnt", kind="parakeet", checkpoint=path, hotword_strength=3.0)
     )
-    said = noisy_sentences(48, seed=31)
+    said = noisy_sentences(NUM_SAID, seed=31)
     texts, requests = [text for text, _ in said], [row for _, row in said]
     plain = recognize(rnnt, requests)
     leaning = [with_hotwords(row, *long_words(text)) for text, row in said]
