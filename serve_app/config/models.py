@@ -29,7 +29,10 @@ class BatchConfig(Settings):
     """Padded seconds in one batch: longest chunk × number of chunks. A longer chunk runs alone."""
     max_batch_size: PositiveInt = 64
     """Chunks in one batch, whatever they weigh."""
-    max_queued_audio_s: PositiveFloat = 3600.0
+    window_s: NonNegativeFloat = 1.0
+    """What the model clears in so long is sorted by length at a time, and two batches at least: the
+    more, the less is padded; the less, the sooner a turn comes, and a new replica finds work."""
+    max_queued_audio_s: PositiveFloat = 7200.0
     """Audio that may wait in front of one replica; beyond it, callers hear "at capacity"."""
 
 

@@ -4,9 +4,11 @@
 model will take them. Here a batch is cut at the last moment: when the model is free, or, while it
 is busy, as soon as the next batch is full; that one is then laid out while the other runs.
 
-Recordings take turns, a chunk each. Let a chunk arrive alone of its recording, n recordings wait,
-and c = ⌊budget ÷ longest chunk⌋ (at least 1, at most `max_batch_size`): then no more than
-2 + ⌈n ÷ c⌉ batches run before its own, the one in the model and the one laid out included.
+Recordings take turns, a chunk each, into windows, which are cut into batches of like lengths (see
+`windows`). Let a chunk arrive alone of its recording, n recordings wait that have a chunk which no
+window has taken, w be the most rows of a window, and c = ⌊budget ÷ longest chunk⌋ (at least 1, at
+most `max_batch_size`): then no more than 4 + ⌈n ÷ c⌉ + 2⌈w ÷ c⌉ batches run before its own, the
+one in the model and the one laid out included.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.turns import Turns
+from serve_app.deployments.windows import Pace, Windows
 from serve_app.errors import AtCapacityError, EngineError
 from serve_app.models.protocols import (
     DeviceMemoryError,
@@ -60,7 +62,7 @@ class _Row:
 
 
 class Lane:
-    """Recordings take turns; a batch takes rows in that order while they fit its budget."""
+    """Recordings take turns into windows; a batch takes rows of like lengths from the open one."""
 
     def __init__(
         self, recognizer: Recognizer, config: BatchConfig, report: Callable[[BatchReport], None]
@@ -69,7 +71,8 @@ class Lane:
         self._recognizer = recognizer
         self._config = config
         self._report = report
-        self._waiting = Turns[_Row]()
+        self._waiting = Windows[_Row](lambda row: row.audio_s)
+        self._pace = Pace()
         self._waiting_s = 0.0
         self._some_cancelled = False
         self._arrival = asyncio.Event()
@@ -86,7 +89,13 @@ class Lane:
         return self._waiting_s
 
     @property
+    def audio_s_per_s(self) -> float:
+        """Audio seconds that the model clears in a second of its work; 0 before its first batch."""
+        return self._pace.audio_s_per_s
+
+    @property
     def num_recordings_waiting(self) -> int:
+        """That have a chunk which no window has taken."""
         self._drop_cancelled()
         return self._waiting.num_recordings
 
@@ -171,26 +180,15 @@ class Lane:
         if self._some_cancelled:
             self._some_cancelled = False
             self._waiting.keep(lambda row: not row.answer.done())
-            self._waiting_s = sum(row.audio_s for row in self._waiting)
-
-    def _fitting(self) -> int:
-        """How many rows, in turn, make the next batch."""
-        longest_s = 0.0
-        for count, row in enumerate(self._waiting):
-            longest_s = max(longest_s, row.audio_s)
-            over = longest_s * (count + 1) > self._config.max_batch_audio_s
-            if count and (over or count >= self._config.max_batch_size):
-                return count
-        return len(self._waiting)
+            self._waiting_s = self._waiting.audio_s
 
     def _next_is_full(self) -> bool:
         self._drop_cancelled()
-        fitting = self._fitting()
-        return fitting < len(self._waiting) or fitting >= self._config.max_batch_size
+        return self._waiting.fill_a_batch(self._config)
 
     def _cut(self) -> list[_Row]:
         self._drop_cancelled()
-        rows = self._waiting.take(self._fitting())
+        rows = self._waiting.cut(self._config, self._pace)
         # Not by subtraction alone: an empty lane holds 0 s, and not a rounding error.
         left_s = self._waiting_s - sum(row.audio_s for row in rows)
         self._waiting_s = max(0.0, left_s) if self._waiting else 0.0
@@ -237,6 +235,7 @@ class Lane:
                     Recognition(hypothesis, queue_s, model_s, len(rows), self._name)
                 )
         lengths = [row.audio_s for row in rows]
+        self._pace.note(sum(lengths), model_s)
         self._report(BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), model_s))
 
     async def _halve(self, rows: list[_Row]) -> None:
@@ -260,7 +259,7 @@ class Lane:
         row.answer.set_exception(EngineError(name, reason))
         self._failed_recordings.add(row.request.recording or uuid.uuid4().hex)
         if self.is_broken:
-            for waiting in self._waiting.take(len(self._waiting)):
+            for waiting in self._waiting.take_all():
                 if not waiting.answer.done():
                     waiting.answer.set_exception(ModelBrokenError(name))
             self._waiting_s = 0.0

@@ -99,7 +99,8 @@ async def test_a_batch_weighs_its_longest_row_times_its_rows(scene: Scene) -> No
     lengths = [round(rng.uniform(0.1, 15), 2) for _ in range(300)]
     answers = await asyncio.gather(*(lane.submit(request(length)) for length in lengths))
     assert [float(a.hypothesis.text) for a in answers] == pytest.approx(lengths, abs=1e-3)
-    assert [s for batch in model.batches for s in batch] == pytest.approx(lengths, abs=1e-3)
+    taken = sorted(s for batch in model.batches for s in batch)
+    assert taken == pytest.approx(sorted(lengths), abs=1e-3)
     assert all(max(batch) * len(batch) <= 20 or len(batch) == 1 for batch in model.batches)
 
 
@@ -182,10 +183,10 @@ async def test_what_did_not_fit_is_let_go_before_its_halves_are_tried(scene: Sce
 
 async def test_a_broken_model_sends_its_callers_to_another(scene: Scene) -> None:
     model = GatedRecognizer()
-    lane = scene.lane(model, max_batch_size=1)
+    lane = scene.lane(model, max_batch_size=1, window_s=0)
     # The fifth is laid out already when the fourth fails.
     poisoned = [lane.submit(request(POISON_S, f"recording {index}")) for index in range(5)]
-    waiting = [lane.submit(request(1, f"late {index}")) for index in range(3)]
+    waiting = [lane.submit(request(20, f"late {index}")) for index in range(3)]
     model.gate.release(100)
     found = await asyncio.gather(*poisoned, *waiting, return_exceptions=True)
     assert [type(each) for each in found] == [EngineError] * 5 + [ModelBrokenError] * 3
