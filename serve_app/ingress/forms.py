@@ -1,7 +1,8 @@
-"""A multipart body, in; its fields and its one upload, out, within the limits.
+"""A request's body, in; its fields and its one upload, out, within the limits.
 
-The only place that reads a request's body. What it holds in memory is bounded by the limits, and
-it stops reading at the first byte that is too much.
+A body is a multipart form, or the upload itself with the fields in the query. The only place that
+reads one: what it holds in memory is bounded by the limits, and it stops at the first byte that is
+too much.
 """
 
 import asyncio
@@ -27,7 +28,9 @@ MAX_FIELD_BYTES = 256 * 1024
 FORM_BYTES = 1024 * 1024
 """What the fields and the multipart frame may weigh beside the upload."""
 
-_MULTIPART = "multipart/form-data"
+MULTIPART = "multipart/form-data"
+RAW = "application/octet-stream"
+_RAW_FAMILIES = ("audio/", "video/")
 _FIELD_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _MAX_FILENAME_CHARACTERS = 255
 _MAX_CONTENT_TYPE_CHARACTERS = 1024
@@ -130,7 +133,7 @@ async def read_form(
     """Read the whole body.
 
     Raises:
-        UnsupportedFormatError: it is no multipart form.
+        UnsupportedFormatError: it is neither a multipart form nor said to be a recording.
         UploadTooLargeError: known from its declared length or found while reading.
         UploadTimeoutError: it took longer than `timeout_s` to arrive.
         InvalidOptionError: it cannot be parsed, has a field that is not in `known_fields`, or no
@@ -138,10 +141,15 @@ async def read_form(
         EmptyAudioError: its file has no bytes.
         ClientDisconnect: the client left.
     """
-    checked_content_type(request)
-    body = _bounded_body(request, max_upload_bytes)
+    kind = _kind_of(request.headers.get("content-type", ""))
+    is_raw = kind == RAW or kind.startswith(_RAW_FAMILIES)
+    if not is_raw:
+        checked_content_type(request, (RAW, *(f"{family}*" for family in _RAW_FAMILIES)))
+    body = _bounded_body(request, max_upload_bytes, beside=0 if is_raw else FORM_BYTES)
     try:
         async with asyncio.timeout(timeout_s):
+            if is_raw:
+                return await _raw(request, body, known_fields)
             parsed = await _WholeFormParser(request.headers, body).parse()
             try:
                 return await _form(parsed.multi_items(), known_fields, max_upload_bytes)
@@ -153,17 +161,43 @@ async def read_form(
         raise InvalidOptionError("file", f"the form cannot be read: {error.message}") from error
 
 
-def checked_content_type(request: Request) -> bytes:
-    """The boundary of a multipart form.
+def brings_audio(content_type: str) -> bool:
+    """Whether a body of this type is read as a recording."""
+    kind = _kind_of(content_type)
+    return kind.startswith((MULTIPART, RAW, *_RAW_FAMILIES))
+
+
+def _kind_of(content_type: str) -> str:
+    return content_type[:_MAX_CONTENT_TYPE_CHARACTERS].split(";")[0].strip().lower()
+
+
+async def _raw(
+    request: Request, body: AsyncGenerator[bytes, None], known_fields: Collection[str]
+) -> Form:
+    """The body is the upload. What is wrong with the query is told before it is read."""
+    fields: dict[str, tuple[str, ...]] = {}
+    for name, value in request.query_params.multi_items():
+        field, key = _named(name, known_fields)
+        if field == "file":
+            raise InvalidOptionError(field, "is the body itself")
+        fields[field + key] = (*fields.get(field + key, ()), value)
+    upload = b"".join([part async for part in body])
+    if not upload:
+        raise EmptyAudioError
+    return Form(upload, harmless(""), fields)
+
+
+def checked_content_type(request: Request, or_else: tuple[str, ...] = ()) -> bytes:
+    """The boundary of a multipart form; `or_else` is what could have come in its place.
 
     Raises:
         UnsupportedFormatError: it is no multipart form.
         InvalidOptionError: it says not how it can be read.
     """
     content_type = request.headers.get("content-type", "")
-    if content_type.split(";")[0].strip().lower() != _MULTIPART:
+    if _kind_of(content_type) != MULTIPART:
         found = content_type[:100] or "a body without content-type"
-        raise UnsupportedFormatError(found, (_MULTIPART,))
+        raise UnsupportedFormatError(found, (MULTIPART, *or_else))
     if len(content_type) > _MAX_CONTENT_TYPE_CHARACTERS:
         # its parser takes a second for each megabyte, and nobody else is served meanwhile
         raise InvalidOptionError("file", "the form cannot be read: its content-type has no end")
@@ -173,8 +207,10 @@ def checked_content_type(request: Request) -> bytes:
     return boundary
 
 
-async def _bounded_body(request: Request, max_upload_bytes: int) -> AsyncGenerator[bytes, None]:
-    limit = max_upload_bytes + FORM_BYTES
+async def _bounded_body(
+    request: Request, max_upload_bytes: int, *, beside: int
+) -> AsyncGenerator[bytes, None]:
+    limit = max_upload_bytes + beside
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise UploadTooLargeError(max_upload_bytes)

@@ -13,8 +13,8 @@ async def post_body(site, body: bytes, content_type: str = "multipart/form-data;
     return await site.http.post(URL, content=body, headers={"content-type": content_type})
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "audio/wav", "", "multipart/mixed"])
-async def test_only_a_multipart_form_is_read(open_server, content_type) -> None:
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "", "multipart/mixed"])
+async def test_only_a_form_or_a_recording_is_read(open_server, content_type) -> None:
     site = await open_server()
     response = await post_body(site, b"{}", content_type)
     assert response.status_code == 415

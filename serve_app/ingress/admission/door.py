@@ -13,7 +13,7 @@ from serve_app.config import LimitsConfig
 from serve_app.errors import CapacityError, UploadStalledError
 from serve_app.ingress.admission.forecast import Forecast
 from serve_app.ingress.admission.gate import Gate, Passage
-from serve_app.ingress.forms import FORM_BYTES
+from serve_app.ingress.forms import FORM_BYTES, brings_audio
 from serve_app.ingress.problems import problem_of, refuse
 
 RELIEVING = "/cancel"
@@ -63,11 +63,11 @@ class Admission:
                 await self.app(scope, body.receive, send)
             return
         declared = self._declared_bytes(scope)
-        is_form = Headers(scope=scope).get("content-type", "").lower().startswith("multipart/")
+        has_audio = brings_audio(Headers(scope=scope).get("content-type", ""))
         with (
             self.gate.passage(self.limits.retry_after_s, declared) as passage,
-            # What is no form brings no audio, and waits for no model.
-            self.forecast.arriving(declared) if is_form else nullcontext(_nothing) as has_arrived,
+            # What brings no audio waits for no model.
+            self.forecast.arriving(declared) if has_audio else nullcontext(_nothing) as has_arrived,
         ):
             body = Body(receive, passage, self.limits, has_arrived)
             await self.app(scope, body.receive, send)

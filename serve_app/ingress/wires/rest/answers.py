@@ -9,7 +9,7 @@ from serve_app.audio.waveform import Channel
 from serve_app.config import LimitsConfig, ModelConfig
 from serve_app.errors import InvalidOptionError
 from serve_app.ingress.backend import Backend
-from serve_app.ingress.forms import Form, shown
+from serve_app.ingress.forms import MULTIPART, RAW, Form, shown
 from serve_app.ingress.presence import while_present
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import StageTimes, Transcript
@@ -91,21 +91,26 @@ def simulated_of(model: ModelConfig) -> dict[str, bool]:
 
 def form_schema(fields: Mapping[str, Schema]) -> dict[str, Any]:
     """OpenAPI's description of a multipart form with these fields, of which `file` is required."""
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["file"],
-                        "properties": dict(fields),
-                        "additionalProperties": False,
-                    }
-                }
-            },
+    form = {
+        "type": "object",
+        "required": ["file"],
+        "properties": dict(fields),
+        "additionalProperties": False,
+    }
+    return {"requestBody": {"required": True, "content": {MULTIPART: {"schema": form}}}}
+
+
+def recording_schema(fields: Mapping[str, Schema]) -> dict[str, Any]:
+    """The same, or the file alone as the body."""
+    described = form_schema(fields)
+    described["requestBody"]["content"][RAW] = {
+        "schema": {
+            "type": "string",
+            "format": "binary",
+            "description": "The recording itself; all other fields go into the query.",
         }
     }
+    return described
 
 
 def names_of(fields: Mapping[str, Schema]) -> frozenset[str]:

@@ -20,9 +20,9 @@ from serve_app.ingress.forms import Form, read_form
 from serve_app.ingress.served import ServedModels, targets_of
 from serve_app.ingress.wires.rest.answers import (
     PROBLEMS,
-    form_schema,
     headers_of,
     limited,
+    recording_schema,
     simulated_of,
     transcribe,
 )
@@ -47,7 +47,7 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         summary="Transcribe a recording",
         response_class=Response,
         responses=_ANSWERS | PROBLEMS,
-        openapi_extra=form_schema(FIELDS),
+        openapi_extra=recording_schema(FIELDS),
     )
     async def transcriptions(http: Request) -> Response:
         return await answer(http, "transcribe")
@@ -57,7 +57,7 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         summary="Translate a recording",
         response_class=Response,
         responses=_ANSWERS | PROBLEMS,
-        openapi_extra=form_schema(FIELDS),
+        openapi_extra=recording_schema(FIELDS),
     )
     async def translations(http: Request) -> Response:
         return await answer(http, "translate")

@@ -18,10 +18,10 @@ from serve_app.ingress.served import ServedModels
 from serve_app.ingress.web import site
 from serve_app.ingress.wires.rest.answers import (
     PROBLEMS,
-    form_schema,
     headers_of,
     limited,
     names_of,
+    recording_schema,
     simulated_of,
     transcribe,
 )
@@ -52,7 +52,7 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         "/transcribe",
         summary="Transcribe or translate a recording",
         responses=_ANSWER | PROBLEMS,
-        openapi_extra=form_schema(FIELDS),
+        openapi_extra=recording_schema(FIELDS),
     )
     async def transcribe_file(http: Request) -> Response:
         form = await read_form(http, known_fields=names_of(FIELDS), **limited(config.limits))
