@@ -31,6 +31,9 @@ class BatchConfig(Settings):
     """Chunks in one batch, whatever they weigh."""
     max_queued_audio_s: PositiveFloat = 3600.0
     """Audio that may wait in front of one replica; beyond it, callers hear "at capacity"."""
+    max_batches_held: float = Field(default=2.0, ge=1.0, allow_inf_nan=False)
+    """Full batches that one replica may hold, the one in the model included; the rest waits where
+    it can still go to another. More give the lane more to choose from."""
 
 
 class SimulatedConfig(Settings):

@@ -47,7 +47,7 @@ STREAMING_DEPLOYMENTS = [
             "look_back_period_s": 2.0,
             "upscale_delay_s": 0.5,
             "downscale_delay_s": 3.0,
-            "policy": {"policy_function": "serve_app.deployments.streaming.scaling:SlotsPolicy"},
+            "policy": {"policy_function": "serve_app.deployments.scaling:SlotsPolicy"},
         },
     },
 ]
