@@ -15,6 +15,7 @@ from serve_app.config import DiarizationConfig, ModelConfig, PreprocessorConfig
 from serve_app.deployments.ahead import Ahead
 from serve_app.deployments.diarization.client import ServeDiarizer
 from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
+from serve_app.deployments.scaling.sleep import asleep
 from serve_app.deployments.scaling.telling import Teller, TellingRecognizer
 from serve_app.deployments.workload import Underway, Workload
 from serve_app.errors import DeadlineExceededError
@@ -229,10 +230,18 @@ class Preprocessor:
         return Load(self._name, tuple(each.load() for each in self._workloads.values()))
 
     async def models(self) -> list[ModelInfo]:
-        """What the models that answer now can do, in the order of the configuration."""
+        """What the models that answer now can do, in the order of the configuration. One that is
+        known and sleeps is not woken by being asked: it answers when it is needed."""
         names = (*self._models, *self._diarizers)
-        await asyncio.gather(*(self._ask_info(name) for name in names))
+        sleeping = await self._sleeping() if self._infos else frozenset()
+        await asyncio.gather(
+            *(self._ask_info(name) for name in names if name not in self._infos.keys() & sleeping)
+        )
         return [self._infos[name] for name in names if name in self._infos]
+
+    async def _sleeping(self) -> frozenset[str]:
+        """Deployments that were scaled to zero."""
+        return await asleep(within_s=_INFO_TIMEOUT_S)
 
     async def _ask_info(self, name: str) -> None:
         """A model that cannot answer now has no entry, and keeps nobody waiting for the others."""

@@ -9,7 +9,7 @@ from ray import serve
 from serve_app.config import BatchConfig, ModelConfig
 from serve_app.deployments.lane import BatchReport, Lane
 from serve_app.deployments.scaling.pace import Pace
-from serve_app.deployments.scaling.told import Callers
+from serve_app.deployments.scaling.told import Holding
 from serve_app.models.loader import load_recognizer
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
 from serve_app.telemetry import RecognizerMetrics, join_serve_logs
@@ -26,8 +26,7 @@ class Recognizer:
     async def __init__(self, config: ModelConfig) -> None:  # type: ignore[misc]  # Serve awaits it
         join_serve_logs()
         self._default_batch = self._batch = config.batch
-        self._held_s = 0.0
-        self._callers = Callers()
+        self._holding = Holding()
         self._pace = Pace()
         self._model = await asyncio.to_thread(load_recognizer, config)
         self._metrics = RecognizerMetrics(config.name)
@@ -47,21 +46,10 @@ class Recognizer:
             AtCapacityError: the lane is full.
             EngineError: the model failed on this chunk.
         """
-        if request.demand is not None:
-            self._callers.hear(request.demand)
-        audio_s = request.chunk.duration_s
-        self._held_s += audio_s
-        try:
+        with self._holding.of(request):
             answer: asyncio.Future[Recognition] = await self._collect(request)
             recognition = await answer
-        finally:
-            self._held_s -= audio_s
-        return replace(recognition, may_hold_s=self._may_hold_s(request))
-
-    def _may_hold_s(self, request: RecognitionRequest) -> float:
-        """Of this caller's audio: its share of what this replica may hold."""
-        share = self._callers.share_of(request.demand.caller) if request.demand else 1.0
-        return share * self._batch.max_batches_held * self._batch.max_batch_audio_s
+        return replace(recognition, may_hold_s=self._holding.may_hold_s(request, self._batch))
 
     @serve.batch(
         max_batch_size=_COLLECT_AT_MOST,
@@ -96,10 +84,10 @@ class Recognizer:
         """Called by Serve for autoscaling policies: see `AudioPolicy`."""
         self._metrics.waiting_audio_s.set(self._lane.waiting_audio_s)
         return {
-            "held_audio_s": max(0.0, self._held_s),
+            "held_audio_s": self._holding.held_s,
             "audio_s_per_s": self._pace.full_per_s(self._batch),
             "chunk_s": self._pace.chunk_s,
-            **self._callers.stats(),
+            **self._holding.callers.stats(),
         }
 
     def _count(self, batch: BatchReport) -> None:

@@ -8,9 +8,11 @@ under the caller's name, and the policy believes the last word of each.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from serve_app.models.protocols import Demand
+from serve_app.config import BatchConfig
+from serve_app.models.protocols import Demand, RecognitionRequest
 
 BELIEVED_FOR_S = 10.0
 """Who has sent nothing for so long wants nothing any more, or is gone."""
@@ -48,6 +50,35 @@ class Callers:
         for name in [name for name, (at, _) in self._heard.items() if at < since]:
             del self._heard[name]
         return (demand for _, demand in self._heard.values())
+
+
+class Holding:
+    """What one replica holds, and how much of it each caller may give it."""
+
+    def __init__(self) -> None:
+        self.callers = Callers()
+        self._held_s = 0.0
+
+    @property
+    def held_s(self) -> float:
+        """Audio seconds that have come and are not answered yet."""
+        return max(0.0, self._held_s)
+
+    @contextmanager
+    def of(self, request: RecognitionRequest) -> Iterator[None]:
+        """One chunk, from its coming until its answer."""
+        if request.demand is not None:
+            self.callers.hear(request.demand)
+        self._held_s += request.chunk.duration_s
+        try:
+            yield
+        finally:
+            self._held_s -= request.chunk.duration_s
+
+    def may_hold_s(self, request: RecognitionRequest, batch: BatchConfig) -> float:
+        """Of its caller's audio: the caller's share of the full batches that may be held."""
+        share = self.callers.share_of(request.demand.caller) if request.demand else 1.0
+        return share * batch.max_batches_held * batch.max_batch_audio_s
 
 
 Metrics = Mapping[str, Mapping[Any, Sequence[Any]]]
