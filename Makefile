@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser postgres test test-long check bench overload hours tiny
+.PHONY: help install run serve stop browser postgres test test-long check bench overload hours scaling tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -79,6 +79,9 @@ overload: install  ## Measure what is answered when ten times as much comes as c
 
 hours: install  ## Measure a recording of three hours against its parts; writes docs/hours.md
 	@$(BIN)/python -m loadtest.hours --report docs/hours.md
+
+scaling: install  ## Measure the autoscaling policies beside Serve's default; writes docs/scaling.md
+	@$(BIN)/python -m loadtest.scaling --report docs/scaling.md
 
 tiny: install  ## Train the embedded models again (about an hour each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32

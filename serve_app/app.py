@@ -1,5 +1,6 @@
 """The whole wiring: from a `ServerConfig` to a Ray Serve application."""
 
+import math
 import os
 
 from ray import serve
@@ -16,9 +17,9 @@ from serve_app.deployments.streaming.replica import Streaming
 from serve_app.environment import with_environment
 from serve_app.ingress.deployment import Ingress
 
-_BATCHES_HELD = 2
-"""What a model replica may hold: the batch in the model and the next one. The rest waits where it
-can still go to another replica."""
+_MOST_BATCHES_HELD = 16
+"""By one model replica, however fast it is. Its callers hold back what it should not have yet, by
+the audio in it, so that it can still go to another."""
 _PLACES_PER_UPLOAD = 2
 """More than the ingress admits, so that it says "at capacity" itself, and at once. The proxy holds
 as many again in front of it before it refuses by itself; it counts each request for a moment."""
@@ -53,7 +54,9 @@ def build(args: ServerConfig) -> Application:
     recognizers = {
         model.name: serve.deployment(
             name=model.name,
-            max_ongoing_requests=_BATCHES_HELD * model.batch.max_batch_size,
+            max_ongoing_requests=math.ceil(
+                max(_MOST_BATCHES_HELD, model.batch.max_batches_held) * model.batch.max_batch_size
+            ),
             graceful_shutdown_timeout_s=limits.request_timeout_s,
         )(Recognizer).bind(model)
         for model in config.offline_models

@@ -30,8 +30,11 @@ class BatchConfig(Settings):
     max_batch_size: PositiveInt = 64
     """Chunks in one batch, whatever they weigh."""
     window_s: NonNegativeFloat = 1.0
-    """What the model clears in so long is sorted by length at a time, and two batches at least: the
-    more, the less is padded; the less, the sooner a turn comes, and a new replica finds work."""
+    """What the model clears in so long is sorted by length at a time, two batches at least: the
+    more, the less is padded."""
+    max_batches_held: float = Field(default=2.0, ge=1.0, allow_inf_nan=False)
+    """Full batches that one replica may hold, the one in the model included, or what it clears in
+    `window_s` where that is more; the rest waits where it can still go to another replica."""
     max_queued_audio_s: PositiveFloat = 7200.0
     """Audio that may wait in front of one replica; beyond it, callers hear "at capacity"."""
 

@@ -1,15 +1,17 @@
-"""How much audio of one model a preprocessor may decode ahead: as much as its replicas may hold,
-and of one recording no more than its share.
+"""How much audio of one model a preprocessor may decode ahead and have with the replicas, and of
+one recording no more than its share.
 
-What a replica would refuse waits in the preprocessor instead, where decoding waits too, a chunk of
-each recording in turn; and what all replicas can hold is offered to them, so that autoscaling sees
-how much there is to do. How many there are is learnt from who answers.
+What may wait in front of the replicas is decoded; of that, they are given what they may hold, as
+each of them says in its answers. The rest waits here, where it can still go to a new replica, and
+decoding waits with it, a chunk of each recording in turn. How many replicas there are is learnt
+from who answers.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from serve_app.deployments.scaling.window import Window
 from serve_app.pipelines.budget import AudioBudget
 
 _FORGET_AFTER_S = 60.0
@@ -24,34 +26,47 @@ class Ahead:
         limit_s: float,
         per_replica_s: float,
         share_s: float = float("inf"),
+        held_s: float = float("inf"),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`share_s` is one recording's, for each replica."""
+        """`share_s` is one recording's, for each replica; `held_s` is what a replica holds that
+        says nothing of it."""
         self._limit_s = limit_s
         self._per_replica_s = per_replica_s
         self._share_s = share_s
         self._shares: set[AudioBudget] = set()
+        self._held_s = held_s
         self._clock = clock
-        self._answered_at: dict[str, float] = {}
+        self._answered: dict[str, tuple[float, float]] = {}
+        """Each replica: when it answered last, and what it may hold."""
         self.budget = AudioBudget(min(limit_s, per_replica_s))
+        self.window = Window(held_s)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the replicas hold all that they may, and more waits; or decoding does."""
+        return self.window.is_waited_for or self.budget.is_waited_for
 
     @contextmanager
     def share(self) -> Iterator[AudioBudget]:
         """That of one recording, which grows with the number of replicas."""
-        share = AudioBudget(self._share_s * max(1, len(self._answered_at)))
+        share = AudioBudget(self._share_s * max(1, len(self._answered)))
         self._shares.add(share)
         try:
             yield share
         finally:
             self._shares.discard(share)
 
-    def answered(self, replica: str) -> None:
-        """A replica has answered."""
+    def answered(self, replica: str, may_hold_s: float | None = None) -> None:
+        """A replica has answered, and says how much of this caller's it may hold."""
         now = self._clock()
-        self._answered_at[replica] = now
-        for name in [n for n, at in self._answered_at.items() if now - at > _FORGET_AFTER_S]:
-            del self._answered_at[name]
-        num_replicas = len(self._answered_at)
+        self._answered[replica] = now, self._held_s if may_hold_s is None else may_hold_s
+        for name in [n for n, (at, _) in self._answered.items() if now - at > _FORGET_AFTER_S]:
+            del self._answered[name]
+        num_replicas = len(self._answered)
+        held_s = sum(held_s for _, held_s in self._answered.values())
+        if held_s != self.window.limit_s:
+            self.window.limit(held_s)
         limit_s = min(self._limit_s, self._per_replica_s * num_replicas)
         if limit_s != self.budget.limit_s:
             self.budget.limit(limit_s)

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.windows import Pace, Windows
+from serve_app.deployments.pace import BatchReport, Pace
+from serve_app.deployments.windows import Windows
 from serve_app.errors import AtCapacityError, EngineError
 from serve_app.models.protocols import (
     DeviceMemoryError,
@@ -36,16 +37,6 @@ logger = logging.getLogger(__name__)
 
 _MAX_FAILED_RECORDINGS = 4
 """Recordings that failed with no success between: no longer their fault, but the model's."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchReport:
-    """What one run of the model did, for the metrics."""
-
-    num_chunks: int
-    audio_s: float
-    padded_s: float
-    model_s: float
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +63,7 @@ class Lane:
         self._config = config
         self._report = report
         self._waiting = Windows[_Row](lambda row: row.audio_s)
-        self._pace = Pace()
+        self.pace = Pace()
         self._waiting_s = 0.0
         self._some_cancelled = False
         self._arrival = asyncio.Event()
@@ -87,11 +78,6 @@ class Lane:
         """Audio seconds that no batch has taken yet."""
         self._drop_cancelled()
         return self._waiting_s
-
-    @property
-    def audio_s_per_s(self) -> float:
-        """Audio seconds that the model clears in a second of its work; 0 before its first batch."""
-        return self._pace.audio_s_per_s
 
     @property
     def num_recordings_waiting(self) -> int:
@@ -188,7 +174,7 @@ class Lane:
 
     def _cut(self) -> list[_Row]:
         self._drop_cancelled()
-        rows = self._waiting.cut(self._config, self._pace)
+        rows = self._waiting.cut(self._config, self.pace.full_per_s(self._config))
         # Not by subtraction alone: an empty lane holds 0 s, and not a rounding error.
         left_s = self._waiting_s - sum(row.audio_s for row in rows)
         self._waiting_s = max(0.0, left_s) if self._waiting else 0.0
@@ -235,8 +221,9 @@ class Lane:
                     Recognition(hypothesis, queue_s, model_s, len(rows), self._name)
                 )
         lengths = [row.audio_s for row in rows]
-        self._pace.note(sum(lengths), model_s)
-        self._report(BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), model_s))
+        report = BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), model_s)
+        self.pace.ran(report)
+        self._report(report)
 
     async def _halve(self, rows: list[_Row]) -> None:
         middle = len(rows) // 2

@@ -15,15 +15,12 @@ from serve_app.config import DiarizationConfig, ModelConfig, PreprocessorConfig
 from serve_app.deployments.ahead import Ahead
 from serve_app.deployments.diarization.client import ServeDiarizer
 from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
+from serve_app.deployments.scaling.sleep import asleep
+from serve_app.deployments.scaling.telling import Teller, TellingRecognizer
 from serve_app.deployments.workload import Underway, Workload
 from serve_app.errors import DeadlineExceededError
 from serve_app.jobs.audio import fetch
-from serve_app.models.protocols import (
-    ChunkRecognizer,
-    ModelInfo,
-    Recognition,
-    RecognitionRequest,
-)
+from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines import offline, speakers
 from serve_app.pipelines.length import expected_audio_s
 from serve_app.pipelines.load import Load
@@ -65,8 +62,13 @@ class Preprocessor:
                 config.max_audio_in_flight_s,
                 model.batch.max_queued_audio_s,
                 config.max_chunks_in_flight * model.max_chunk_s,
+                model.batch.max_batches_held * model.batch.max_batch_audio_s,
             )
             for model in models
+        }
+        self._tellers = {
+            name: Teller(self._name, workload, self._ahead[name])
+            for name, workload in self._workloads.items()
         }
         self._places_for_long = asyncio.Semaphore(max(1, config.num_decoders - 1))
         self._places_for_jobs = asyncio.Semaphore(max(1, config.num_decoders - 2))
@@ -162,12 +164,18 @@ class Preprocessor:
         model, ahead = self._models[request.model], self._ahead[request.model]
         watching: list[Underway | Told] = [underway, *([told] if told else [])]
         with ahead.share() as share:
-            recognizer = self._recognizer(model.name, waits=told is not None)
+            underway.is_held_back = lambda: share.is_waited_for
+            recognizer = TellingRecognizer(
+                self._recognizer(model.name, waits=told is not None),
+                underway,
+                ahead,
+                self._tellers[model.name],
+            )
 
             def recognized(heard: AsyncIterator[Block]) -> speakers.Parts:
                 return offline.transcribe(
                     heard,
-                    _Counting(recognizer, underway, ahead),
+                    recognizer,
                     request.options,
                     self._plan(model, request),
                     ahead.budget,
@@ -222,10 +230,18 @@ class Preprocessor:
         return Load(self._name, tuple(each.load() for each in self._workloads.values()))
 
     async def models(self) -> list[ModelInfo]:
-        """What the models that answer now can do, in the order of the configuration."""
+        """What the models that answer now can do, in the order of the configuration. One that is
+        known and sleeps is not woken by being asked: it answers when it is needed."""
         names = (*self._models, *self._diarizers)
-        await asyncio.gather(*(self._ask_info(name) for name in names))
+        sleeping = await self._sleeping() if self._infos else frozenset()
+        await asyncio.gather(
+            *(self._ask_info(name) for name in names if name not in self._infos.keys() & sleeping)
+        )
         return [self._infos[name] for name in names if name in self._infos]
+
+    async def _sleeping(self) -> frozenset[str]:
+        """Deployments that were scaled to zero."""
+        return await asleep(within_s=_INFO_TIMEOUT_S)
 
     async def _ask_info(self, name: str) -> None:
         """A model that cannot answer now has no entry, and keeps nobody waiting for the others."""
@@ -271,18 +287,3 @@ async def _copied(audio: StoredAudio, inbox: int) -> int:
         FileNotFoundError: it is gone from the store.
     """
     return await fetch(audio.url, io.FileIO(inbox, "wb", closefd=False))
-
-
-class _Counting:
-    """A recogniser that tells what was done, and who did it."""
-
-    def __init__(self, recognizer: ChunkRecognizer, underway: Underway, ahead: Ahead) -> None:
-        self._recognizer = recognizer
-        self._underway = underway
-        self._ahead = ahead
-
-    async def recognize(self, request: RecognitionRequest) -> Recognition:
-        recognition = await self._recognizer.recognize(request)
-        self._underway.done(request.chunk.duration_s)
-        self._ahead.answered(recognition.replica)
-        return recognition

@@ -1,12 +1,15 @@
 """One offline model as a deployment: `@serve.batch` collects, the lane forms the batches."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from ray import serve
 
 from serve_app.config import BatchConfig, ModelConfig
-from serve_app.deployments.lane import BatchReport, Lane
+from serve_app.deployments.lane import Lane
+from serve_app.deployments.pace import BatchReport
+from serve_app.deployments.scaling.told import Holding
 from serve_app.models.loader import load_recognizer
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
 from serve_app.telemetry import RecognizerMetrics, join_serve_logs
@@ -22,7 +25,8 @@ class Recognizer:
 
     async def __init__(self, config: ModelConfig) -> None:  # type: ignore[misc]  # Serve awaits it
         join_serve_logs()
-        self._default_batch = config.batch
+        self._default_batch = self._batch = config.batch
+        self._holding = Holding()
         self._model = await asyncio.to_thread(load_recognizer, config)
         self._metrics = RecognizerMetrics(config.name)
         self._lane = Lane(self._model, config.batch, self._count)
@@ -31,7 +35,8 @@ class Recognizer:
         """Take new `batch` settings while running; what is not named goes back to `args`."""
         overrides = BatchConfig.model_validate(user_config.get("batch", {}))
         changed = overrides.model_dump(exclude_unset=True)
-        self._lane.configure(self._default_batch.model_copy(update=changed))
+        self._batch = self._default_batch.model_copy(update=changed)
+        self._lane.configure(self._batch)
 
     async def recognize(self, request: RecognitionRequest) -> Recognition:
         """Recognise one chunk in whichever batch takes it; cancelling takes it out again.
@@ -40,8 +45,13 @@ class Recognizer:
             AtCapacityError: the lane is full.
             EngineError: the model failed on this chunk.
         """
-        answer: asyncio.Future[Recognition] = await self._collect(request)
-        return await answer
+        with self._holding.of(request):
+            answer: asyncio.Future[Recognition] = await self._collect(request)
+            recognition = await answer
+        return replace(
+            recognition,
+            may_hold_s=self._holding.share_of(request) * self._lane.pace.may_hold_s(self._batch),
+        )
 
     @serve.batch(
         max_batch_size=_COLLECT_AT_MOST,
@@ -73,10 +83,14 @@ class Recognizer:
             raise RuntimeError(f"the model has been busy with one batch for {_STUCK_AFTER_S:g} s")
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Called by Serve for autoscaling policies."""
-        waiting_audio_s = self._lane.waiting_audio_s
-        self._metrics.waiting_audio_s.set(waiting_audio_s)
-        return {"waiting_audio_s": waiting_audio_s}
+        """Called by Serve for autoscaling policies: see `AudioPolicy`."""
+        self._metrics.waiting_audio_s.set(self._lane.waiting_audio_s)
+        return {
+            "held_audio_s": self._holding.held_s,
+            "audio_s_per_s": self._lane.pace.full_per_s(self._batch),
+            "chunk_s": self._lane.pace.chunk_s,
+            **self._holding.callers.stats(),
+        }
 
     def _count(self, batch: BatchReport) -> None:
         self._metrics.batch_size.observe(batch.num_chunks)

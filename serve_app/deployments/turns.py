@@ -38,6 +38,11 @@ class Turns(Generic[T]):
                     yield cast(T, item)
 
     @property
+    def first(self) -> T:
+        """The item whose turn is next; there must be one."""
+        return next(iter(self._ring.values()))[0]
+
+    @property
     def num_recordings(self) -> int:
         """That have an item waiting."""
         return len(self._ring)

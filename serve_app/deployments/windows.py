@@ -15,27 +15,6 @@ from serve_app.deployments.turns import Turns
 
 T = TypeVar("T")
 
-_NUM_REMEMBERED = 20
-"""Batches, or thereabouts, over which the model's pace is taken."""
-
-
-class Pace:
-    """Audio seconds that the model clears in a second of its work, lately."""
-
-    def __init__(self) -> None:
-        self._audio_s = 0.0
-        self._model_s = 0.0
-
-    @property
-    def audio_s_per_s(self) -> float:
-        """0 before the first batch."""
-        return self._audio_s / self._model_s if self._model_s else 0.0
-
-    def note(self, audio_s: float, model_s: float) -> None:
-        kept = 1.0 - 1.0 / _NUM_REMEMBERED
-        self._audio_s = kept * self._audio_s + audio_s
-        self._model_s = kept * self._model_s + model_s
-
 
 class Windows(Generic[T]):
     """Rows in the order of their turns, and what is left of the open window."""
@@ -80,12 +59,12 @@ class Windows(Generic[T]):
             return len(self) > 1 and not self._fit(list(self), config)
         return True
 
-    def cut(self, config: BatchConfig, pace: Pace) -> list[T]:
-        """The next batch; empty where nothing waits."""
+    def cut(self, config: BatchConfig, audio_s_per_s: float) -> list[T]:
+        """The next batch; empty where nothing waits. `audio_s_per_s` is what the model clears."""
         if not self._fit(self._left, config):
             return self._cut_short_end(config)
         first = self._left
-        self._left = sorted(self._open(config, pace), key=self._length_s)
+        self._left = sorted(self._open(config, audio_s_per_s), key=self._length_s)
         return self._cut_around(first, config)
 
     def _fit(self, rows: Sequence[T], config: BatchConfig) -> bool:
@@ -95,10 +74,10 @@ class Windows(Generic[T]):
         padded_s = max(map(self._length_s, rows)) * len(rows)
         return len(rows) <= config.max_batch_size and padded_s <= config.max_batch_audio_s
 
-    def _open(self, config: BatchConfig, pace: Pace) -> list[T]:
+    def _open(self, config: BatchConfig, audio_s_per_s: float) -> list[T]:
         """Those whose turn is next: two batches of them, or what the model does in `window_s`."""
         batch_s = config.max_batch_audio_s
-        room_s = max(2 * batch_s, config.window_s * pace.audio_s_per_s)
+        room_s = max(2 * batch_s, config.window_s * audio_s_per_s)
         num_rows = int(config.max_batch_size * room_s / batch_s)
         for count, row in enumerate(islice(self._turns, num_rows)):
             room_s -= self._length_s(row)

@@ -17,6 +17,9 @@ _MEMORIES_S = (5.0, 60.0)
 """Of full time. The shorter one follows a rush at once; the longer one outlasts a long batch."""
 _TRUSTED_AFTER_S = 1.0
 """Of full time, before a rate is told."""
+ARRIVALS_MEMORY_S = 30.0
+"""Long enough for many clips, whose lengths differ: half of it doubles what too many replicas are
+kept for. A rush shows in what waits long before."""
 
 Clock = Callable[[], float]
 
@@ -24,15 +27,29 @@ Clock = Callable[[], float]
 class Underway:
     """One recording: what it is expected to hold, and what has been done of it."""
 
-    def __init__(self, expected_s: float, count: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        expected_s: float,
+        count: Callable[[float], None],
+        correct: Callable[[float], None],
+    ) -> None:
+        """`count` is told what was done, `correct` by how much the expectation was wrong."""
         self._expected_s = expected_s
         self._count = count
+        self._correct = correct
         self._decoded_s = 0.0
         self._done_s = 0.0
+        self.is_held_back: Callable[[], bool] = lambda: False
+        """Whether its decoder waits for the model."""
 
     @property
     def remaining_s(self) -> float:
         return max(0.0, max(self._expected_s, self._decoded_s) - self._done_s)
+
+    @property
+    def ready_s(self) -> float:
+        """What is decoded and not done."""
+        return max(0.0, self._decoded_s - self._done_s)
 
     def decoded(self, audio_s: float) -> None:
         """More of it has left the decoder."""
@@ -40,6 +57,7 @@ class Underway:
 
     def decoded_all(self) -> None:
         """Its length is known now, whatever was expected."""
+        self._correct(self._decoded_s - self._expected_s)
         self._expected_s = self._decoded_s
 
     def settled(self, at_s: float) -> None:
@@ -59,14 +77,18 @@ class Workload:
         self._model = model
         self._batch = batch
         self._rates = tuple(_Rate(memory_s, clock) for memory_s in _MEMORIES_S)
+        self._arrivals = _Arrivals(clock)
         self._recordings: set[Underway] = set()
         self._was_full = False
 
     @contextmanager
     def recording(self, expected_s: float) -> Iterator[Underway]:
-        """One recording, for as long as it is under way."""
-        progress = Underway(expected_s, self._count)
+        """One recording, for as long as it is under way. Nothing is expected of one for which
+        nobody waits; it is no arrival then."""
+        correct = self._arrivals.add if expected_s else _nothing
+        progress = Underway(expected_s, self._count, correct)
         self._recordings.add(progress)
+        self._arrivals.add(expected_s)
         self._advance()
         try:
             yield progress
@@ -82,6 +104,19 @@ class Workload:
             len(self._recordings),
             self._remaining_s,
             max(rates, default=None),
+        )
+
+    @property
+    def arriving_per_s(self) -> float:
+        """Audio seconds a second, as expected; over the last `ARRIVALS_MEMORY_S`, so to speak."""
+        return self._arrivals.per_s
+
+    def wanted_s(self, *, is_held_back: bool) -> float:
+        """Audio that more replicas could work on. What is not decoded counts only where decoding
+        waits for the model: where the decoders are what is slow, more replicas would idle."""
+        return sum(
+            each.remaining_s if is_held_back or each.is_held_back() else each.ready_s
+            for each in self._recordings
         )
 
     @property
@@ -103,6 +138,30 @@ class Workload:
         for rate in self._rates:
             rate.advance(just_done_s, is_full=is_full)
         self._was_full = self._is_full
+
+
+def _nothing(_: float) -> None:
+    pass
+
+
+class _Arrivals:
+    """Audio that arrives in a second, forgotten exponentially."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._at = clock()
+        self._audio_s = 0.0
+
+    @property
+    def per_s(self) -> float:
+        self.add(0.0)
+        return max(0.0, self._audio_s) / ARRIVALS_MEMORY_S
+
+    def add(self, audio_s: float) -> None:
+        now = self._clock()
+        self._audio_s *= math.exp((self._at - now) / ARRIVALS_MEMORY_S)
+        self._audio_s += audio_s
+        self._at = now
 
 
 class _Rate:

@@ -30,6 +30,19 @@ class RecognitionOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """What a caller has to do for one model in all, told along with each request."""
+
+    caller: str
+    told_at: float
+    """By the caller's clock, seconds since 1970."""
+    waiting_audio_s: float
+    """That could go to the model now, and that is with it."""
+    arriving_audio_s_per_s: float
+    """Of late, those that wait apart: jobs are patient."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecognitionRequest:
     """One row of a batch."""
 
@@ -39,6 +52,8 @@ class RecognitionRequest:
     """Names the recording that the chunk is of, so that recordings can take turns."""
     previous_text: str = ""
     """The last words before the chunk, for models that take context."""
+    demand: Demand | None = None
+    """What its caller has to do in all, so that the model's replicas know of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,8 @@ class Recognition:
     batch_size: int
     replica: str = ""
     """Names the replica of the model, so that callers can count how many there are."""
+    may_hold_s: float | None = None
+    """Audio that this caller may have with that replica, or None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

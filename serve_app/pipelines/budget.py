@@ -16,6 +16,10 @@ class AudioBudget:
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
         self.held_s = 0.0
 
+    @property
+    def is_waited_for(self) -> bool:
+        return bool(self._waiting)
+
     def limit(self, limit_s: float) -> None:
         """Hold `limit_s` from now on; what is held above it is not taken back."""
         self.limit_s = limit_s

@@ -14,7 +14,7 @@ from serve_app.serve_config.auth import LEDGER, check_auth, check_ledger
 from serve_app.serve_config.diarizers import check_diarizer_deployment
 from serve_app.serve_config.environment import environment_errors
 from serve_app.serve_config.jobs import JOBS, check_jobs
-from serve_app.serve_config.models import OWN_DEPLOYMENTS, check_models
+from serve_app.serve_config.models import OWN_DEPLOYMENTS, check_models, check_policy
 from serve_app.serve_config.schemas import meant, schema_errors
 from serve_app.serve_config.streams import check_stream_deployment, most_replicas
 
@@ -139,6 +139,7 @@ def _check_deployments(
             diarization = diarizers[name] or DiarizationConfig()
             yield from check_diarizer_deployment(deployment, diarization, place)
         else:
+            yield from check_policy(deployment, place, is_streaming=False)
             yield from _check_user_config(
                 name, deployment.get("user_config"), f"{place}.user_config"
             )

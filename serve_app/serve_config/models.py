@@ -1,11 +1,19 @@
-"""The configured models in; names that others have, and checkpoints that cannot be loaded, out."""
+"""The configured models in; names that others have, checkpoints that cannot be loaded, and policies
+that could not scale them, out."""
 
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from serve_app.config import ModelConfig
+from serve_app.deployments.scaling import (
+    AUDIO_POLICY,
+    SLOTS_POLICY,
+    AudioPolicy,
+    SlotsPolicy,
+)
 from serve_app.errors import ConfigError
 from serve_app.ingress.served import DIARIZING_NAME, OPENAI_NAMES
 from serve_app.models.loader import PROJECT_ROOT, checkpoint_path, require_harmless
@@ -13,6 +21,10 @@ from serve_app.models.loader import PROJECT_ROOT, checkpoint_path, require_harml
 OWN_DEPLOYMENTS = ("Ingress", "Preprocessor", "Ledger", "Jobs")
 """The deployments that are no models; `app.build` names them."""
 
+_POLICIES: Mapping[Any, Callable[..., object]] = {
+    AUDIO_POLICY: AudioPolicy,
+    SLOTS_POLICY: SlotsPolicy,
+}
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LFS_POINTER = b"version https://git-lfs.github.com/"
 _HEAD_BYTES = 1024
@@ -28,6 +40,29 @@ def check_models(models: Sequence[ModelConfig], place: str) -> Iterator[ConfigEr
         except OSError as error:
             reason = f"{model.checkpoint} cannot be read: {error.strerror}"
             yield ConfigError(f"{place}.{index}.checkpoint", reason)
+
+
+def check_policy(
+    deployment: Mapping[str, Any], place: str, *, is_streaming: bool
+) -> Iterator[ConfigError]:
+    """A model for recordings may be scaled by Serve's own policy, or by one that is not ours."""
+    scaling = deployment.get("autoscaling_config")
+    if not isinstance(scaling, Mapping):
+        return
+    policy = scaling.get("policy") or {}
+    here = f"{place}.autoscaling_config.policy"
+    named = policy.get("policy_function") if isinstance(policy, Mapping) else None
+    if is_streaming and named != SLOTS_POLICY:
+        reason = f"must be {SLOTS_POLICY}: Serve's own counts calls, not streams"
+        yield ConfigError(f"{here}.policy_function", reason)
+    elif not is_streaming and named == SLOTS_POLICY:
+        reason = f"counts the slots of live streams; {AUDIO_POLICY} weighs recordings"
+        yield ConfigError(f"{here}.policy_function", reason)
+    elif isinstance(named, str) and named in _POLICIES:
+        try:
+            _POLICIES[named](**(policy.get("policy_kwargs") or {}))
+        except (TypeError, ValueError) as error:
+            yield ConfigError(f"{here}.policy_kwargs", str(error))
 
 
 def _check_names(model: ModelConfig, place: str) -> Iterator[ConfigError]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from serve_app.config import StreamingConfig
-from serve_app.deployments.streaming.scaling import POLICY
 from serve_app.errors import ConfigError
+from serve_app.serve_config.models import check_policy
 
 _CALLS_OF_AN_INGRESS = 2
 """Under way in each replica: what it listens by, and what it pushes."""
@@ -31,12 +31,7 @@ def check_stream_deployment(
             f"must be above max_segment_s, {streaming.max_segment_s:g}: until then streams move"
         )
         yield ConfigError(f"{place}.graceful_shutdown_timeout_s", f"{reason}; or leave it out")
-    scaling = deployment.get("autoscaling_config")
-    if isinstance(scaling, Mapping):
-        policy = scaling.get("policy") or {}
-        if not isinstance(policy, Mapping) or policy.get("policy_function") != POLICY:
-            reason = f"must be {POLICY}: Serve's own counts calls, not streams"
-            yield ConfigError(f"{place}.autoscaling_config.policy.policy_function", reason)
+    yield from check_policy(deployment, place, is_streaming=True)
 
 
 def most_replicas(deployment: Mapping[str, Any] | None) -> int:

@@ -34,6 +34,14 @@ CHOIR = {
 """Two replicas for live streams, in segments short enough to move often."""
 ASLEEP = {"name": "asleep", "kind": "simulated", "streaming": {"num_slots": 2}}
 """Scaled to zero while nobody streams, and up to two replicas of two slots."""
+DOZING = {
+    "name": "dozing",
+    "kind": "simulated",
+    "max_chunk_s": 2.0,
+    "batch": {"max_batch_audio_s": 4.0},
+    "simulated": {"fixed_s": 0.1, "per_audio_s": 0.2},
+}
+"""Scaled to zero while nobody asks, and up to two replicas of some four audio seconds a second."""
 STREAMING_DEPLOYMENTS = [
     {"name": "choir", "num_replicas": 2, "ray_actor_options": {"num_cpus": 0.05}},
     {
@@ -47,7 +55,21 @@ STREAMING_DEPLOYMENTS = [
             "look_back_period_s": 2.0,
             "upscale_delay_s": 0.5,
             "downscale_delay_s": 3.0,
-            "policy": {"policy_function": "serve_app.deployments.streaming.scaling:SlotsPolicy"},
+            "policy": {"policy_function": "serve_app.deployments.scaling:SlotsPolicy"},
+        },
+    },
+    {
+        "name": "dozing",
+        "ray_actor_options": {"num_cpus": 0.05},
+        "autoscaling_config": {
+            "min_replicas": 0,
+            "initial_replicas": 0,
+            "max_replicas": 2,
+            "metrics_interval_s": 0.5,
+            "look_back_period_s": 2.0,
+            "upscale_delay_s": 0.5,
+            "downscale_delay_s": 3.0,
+            "policy": {"policy_function": "serve_app.deployments.scaling:AudioPolicy"},
         },
     },
 ]
@@ -126,7 +148,7 @@ def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     folder = tmp_path_factory.mktemp("configs")
     document = yaml.safe_load((ROOT / "configs/tiny.yaml").read_text())
     application = document["applications"][0]
-    application["args"]["models"] += [CHOIR, ASLEEP, SLOW]
+    application["args"]["models"] += [CHOIR, ASLEEP, DOZING, SLOW]
     application["args"]["metrics_port"] = free_port()
     application["deployments"] += STREAMING_DEPLOYMENTS
     application["deployments"].append(

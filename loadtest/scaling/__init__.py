@@ -1,0 +1,1 @@
+"""What autoscaling gives: policies side by side under the same loads."""

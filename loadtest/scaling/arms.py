@@ -1,0 +1,170 @@
+"""Two models that differ in their policy alone, on one server; how many replicas each has, when.
+
+Both get the same arrivals at the same moments, so that whatever else the machine does, it does to
+both. The server runs in this process's own Ray instance: it is asked for its replicas, and it
+takes a policy for live streams that `chorus check` rightly refuses.
+"""
+
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serve_app.config import BatchConfig, SimulatedConfig
+from serve_app.server import FLAGS_FILE, deploy, running
+
+COST = SimulatedConfig(fixed_s=0.3, per_audio_s=0.1125)
+BATCH = BatchConfig(max_batch_audio_s=24.0, max_batch_size=16)
+"""A full batch takes three seconds: so slow that the engine is the bottleneck, not two cores."""
+PER_S = BATCH.max_batch_audio_s / (COST.fixed_s + COST.per_audio_s * BATCH.max_batch_audio_s)
+"""Audio seconds that a replica clears in a second at best."""
+MAX_REPLICAS, MAX_LIVE_REPLICAS = 8, 5
+NUM_SLOTS = 3
+TARGET_WAIT_S = 5.0
+_MAX_CHUNK_S = 15.0
+_DELAYS: Mapping[str, Any] = {
+    "min_replicas": 1,
+    "metrics_interval_s": 1,
+    "look_back_period_s": 5,
+    "upscale_delay_s": 2,
+    "downscale_delay_s": 15,
+}
+_POLL_S = 0.5
+
+_OWN = ("Ingress", "Preprocessor")
+
+AUDIO, REQUESTS, SLOTS, CALLS = "by-audio", "by-requests", "by-slots", "by-calls"
+NAMES: Mapping[str, str] = {
+    AUDIO: "AudioPolicy",
+    REQUESTS: "Serve's default",
+    SLOTS: "SlotsPolicy",
+    CALLS: "Serve's default",
+}
+
+
+def document(base: Path, *, target_ongoing: float) -> dict[str, Any]:
+    """`base` with both arms instead of its models, so that it passes the check: see
+    `_give_streams_the_default`."""
+    found: dict[str, Any] = yaml.safe_load(base.read_text())
+    application = found["applications"][0]
+    arguments = application["args"]
+    arguments.pop("jobs", None)
+    arguments["metrics_port"] = _free_port()
+    # What one replica would take long for, more may take in time: nobody is refused meanwhile.
+    arguments["limits"] = {"max_wait_s": 300}
+    arguments["streams"] = {"voice_detector": "loudness"}
+    offline = {
+        "kind": "simulated",
+        "max_chunk_s": _MAX_CHUNK_S,
+        "batch": BATCH.model_dump(),
+        "simulated": COST.model_dump(),
+    }
+    live = {"kind": "simulated", "streaming": {"num_slots": NUM_SLOTS}}
+    arguments["models"] = [
+        {"name": AUDIO, **offline},
+        {"name": REQUESTS, **offline},
+        {"name": SLOTS, **live},
+        {"name": CALLS, **live},
+    ]
+    own = [each for each in application["deployments"] if each["name"] in _OWN]
+    audio = {"policy_function": "serve_app.deployments.scaling:AudioPolicy",
+             "policy_kwargs": {"target_wait_s": TARGET_WAIT_S}}  # fmt: skip
+    slots = {"policy_function": "serve_app.deployments.scaling:SlotsPolicy"}
+    application["deployments"] = [
+        *own,
+        _deployment(AUDIO, MAX_REPLICAS, policy=audio),
+        _deployment(REQUESTS, MAX_REPLICAS, target_ongoing_requests=target_ongoing),
+        _deployment(SLOTS, MAX_LIVE_REPLICAS, policy=slots),
+        _deployment(CALLS, MAX_LIVE_REPLICAS, policy=slots),
+    ]
+    return found
+
+
+def _deployment(name: str, max_replicas: int, **scaling: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "ray_actor_options": {"num_cpus": 0.01},
+        "autoscaling_config": {**_DELAYS, "max_replicas": max_replicas, **scaling},
+    }
+
+
+@contextmanager
+def served(base: Path, *, target_ongoing: float) -> Iterator[str]:
+    """The address of a server of both arms."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        found = document(base, target_ongoing=target_ongoing)
+        path.write_text(yaml.safe_dump(found))
+        if (flags := base.with_name(FLAGS_FILE)).is_file():
+            shutil.copy(flags, folder)
+        os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
+        with running(path, port=_free_port()) as address:
+            _give_streams_the_default(found)
+            yield address
+
+
+def _give_streams_the_default(found: dict[str, Any]) -> None:
+    """`chorus check` would refuse it, so it comes behind the check. Two calls are a link: with
+    fewer to a replica each link would start one more."""
+    from ray.serve.schema import ServeDeploySchema
+
+    for deployment in found["applications"][0]["deployments"]:
+        if deployment["name"] == CALLS:
+            deployment["autoscaling_config"].pop("policy")
+            deployment["autoscaling_config"]["target_ongoing_requests"] = 2
+    deploy(ServeDeploySchema.model_validate(found))
+
+
+@dataclass(slots=True)
+class Replicas:
+    """Of all arms, over time: what runs, and what there is with those that start."""
+
+    at: list[float] = field(default_factory=list)
+    """Of `time.perf_counter`."""
+    running: dict[str, list[int]] = field(default_factory=dict)
+    target: dict[str, list[int]] = field(default_factory=dict)
+
+    def now(self, arm: str) -> int:
+        return self.target[arm][-1] if self.target.get(arm) else 0
+
+
+@contextmanager
+def watched() -> Iterator[Replicas]:
+    """Serve is asked twice a second, in a thread."""
+    replicas = Replicas()
+    stopping = threading.Event()
+    thread = threading.Thread(target=_watch, args=(replicas, stopping), daemon=True)
+    thread.start()
+    try:
+        yield replicas
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def _watch(replicas: Replicas, stopping: threading.Event) -> None:
+    from ray import serve
+
+    while not stopping.wait(_POLL_S):
+        (application,) = serve.status().applications.values()
+        replicas.at.append(time.perf_counter())
+        for arm in NAMES:
+            states = application.deployments[arm].replica_states
+            counts = {str(getattr(state, "value", state)): n for state, n in states.items()}
+            gone = counts.get("STOPPING", 0)
+            replicas.running.setdefault(arm, []).append(counts.get("RUNNING", 0))
+            replicas.target.setdefault(arm, []).append(sum(counts.values()) - gone)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

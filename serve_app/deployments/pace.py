@@ -1,0 +1,82 @@
+"""What a model's batches took in, how much audio a replica clears in a second when it is full out.
+
+With little to do batches are small, and most of their time is what a batch takes however little is
+in it. So the time of a batch is fitted as a line over its padded seconds, and the rate is that of a
+full one.
+"""
+
+from dataclasses import dataclass
+
+from serve_app.config import BatchConfig
+
+_KEPT = 0.98
+"""Of what was learnt, with each batch: some fifty are remembered."""
+_TRUSTED_TIMES = 4.0
+"""A line is followed no further than to so many times the largest batch of late."""
+_LEAST_SPREAD = 0.05
+"""Of sizes, as a part of their mean: below it they tell nothing of the line's slope."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What one run of the model did, for the metrics."""
+
+    num_chunks: int
+    audio_s: float
+    padded_s: float
+    model_s: float
+
+
+class Pace:
+    """Of one replica."""
+
+    def __init__(self) -> None:
+        self._weight = self._padded = self._model = self._squares = self._products = 0.0
+        self._num_chunks = self._audio = 0.0
+        self._largest = 0.0
+
+    def ran(self, batch: BatchReport) -> None:
+        """One batch has run."""
+        size, took = batch.padded_s, batch.model_s
+        self._weight = self._weight * _KEPT + 1.0
+        self._padded = self._padded * _KEPT + size
+        self._model = self._model * _KEPT + took
+        self._squares = self._squares * _KEPT + size * size
+        self._products = self._products * _KEPT + size * took
+        self._num_chunks = self._num_chunks * _KEPT + batch.num_chunks
+        self._audio = self._audio * _KEPT + batch.audio_s
+        self._largest = max(self._largest * _KEPT, size)
+
+    @property
+    def chunk_s(self) -> float:
+        """Audio in a chunk, on average; 0 before anything ran."""
+        return self._audio / self._num_chunks if self._num_chunks else 0.0
+
+    def may_hold_s(self, config: BatchConfig) -> float:
+        """Audio that a replica may hold: `max_batches_held` full batches, or the one in the model
+        and what it clears in `window_s`."""
+        full_s = config.max_batch_audio_s
+        if self._num_chunks:
+            full_s = min(full_s, config.max_batch_size * self.chunk_s)
+        window_s = config.window_s * self.full_per_s(config)
+        return max(config.max_batches_held * full_s, full_s + window_s)
+
+    def full_per_s(self, config: BatchConfig) -> float:
+        """Audio seconds that are cleared in a second of full batches; 0 before anything ran."""
+        if not self._padded or not self._model:
+            return 0.0
+        by_count = config.max_batch_size * self._padded / self._num_chunks
+        full = min(config.max_batch_audio_s, by_count, _TRUSTED_TIMES * self._largest)
+        return self._audio / self._padded * full / self._time_of(full)
+
+    def _time_of(self, size: float) -> float:
+        """By least squares, with neither a negative start nor a negative slope."""
+        mean_size, mean_time = self._padded / self._weight, self._model / self._weight
+        spread = self._squares / self._weight - mean_size**2
+        if spread <= (_LEAST_SPREAD * mean_size) ** 2:
+            return mean_time * size / mean_size
+        slope = (self._products / self._weight - mean_size * mean_time) / spread
+        if slope <= 0.0:
+            return mean_time
+        start = mean_time - slope * mean_size
+        return start + slope * size if start > 0.0 else self._products / self._squares * size

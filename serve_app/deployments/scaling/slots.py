@@ -1,0 +1,30 @@
+"""Slots in use and streams refused in, replicas of a streaming model out."""
+
+from typing import Any
+
+from ray.serve.config import AutoscalingContext
+
+from serve_app.deployments.scaling.settling import settled
+from serve_app.deployments.scaling.told import latest
+
+
+class SlotsPolicy:
+    """As many replicas as hold all streams, those that were refused too, with room for more."""
+
+    def __init__(self, head_room: float = 0.2) -> None:
+        """`head_room`: the part of all slots that should be free.
+
+        Raises:
+            ValueError: it is no such part.
+        """
+        if not 0.0 <= head_room < 1.0:
+            raise ValueError("head_room must be at least 0, and below 1")
+        self._filled = 1.0 - head_room
+
+    def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
+        metrics = context.raw_metrics or {}
+        num_slots = max(latest(metrics, "slots").values(), default=0.0)
+        if not num_slots:  # nothing is known yet
+            return context.target_num_replicas, {}
+        wanted = sum(sum(latest(metrics, name).values()) for name in ("slots_in_use", "refused"))
+        return settled(wanted / (num_slots * self._filled), context)

@@ -1,0 +1,111 @@
+"""What callers tell a replica with each request, on its way to the policy.
+
+A replica sees only what has reached it. What waits at the preprocessors, decoded or not, each of
+them tells with every chunk that it sends, to whichever replica takes it; the replicas report it
+under the caller's name, and the policy believes the last word of each.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from serve_app.models.protocols import Demand, RecognitionRequest
+
+BELIEVED_FOR_S = 10.0
+"""Who has sent nothing for so long wants nothing any more, or is gone."""
+_FIELDS = ("told_at", "waiting_audio_s", "arriving_audio_s_per_s")
+
+
+class Callers:
+    """Those that a replica has heard of lately."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard: dict[str, tuple[float, Demand]] = {}
+
+    def hear(self, demand: Demand) -> None:
+        _, before = self._heard.get(demand.caller, (0.0, demand))
+        if demand.told_at >= before.told_at:  # requests overtake each other
+            self._heard[demand.caller] = self._clock(), demand
+
+    def share_of(self, caller: str) -> float:
+        """The part of all that waits which waits at `caller`; 1 where nobody else tells."""
+        demands = {demand.caller: demand.waiting_audio_s for demand in self._believed()}
+        total_s = sum(demands.values())
+        return demands.get(caller, 0.0) / total_s if total_s else 1.0
+
+    def stats(self) -> dict[str, float]:
+        """For `record_autoscaling_stats`: see `demands`."""
+        return {
+            f"{name}:{demand.caller}": float(getattr(demand, name))
+            for demand in self._believed()
+            for name in _FIELDS
+        }
+
+    def _believed(self) -> Iterator[Demand]:
+        since = self._clock() - BELIEVED_FOR_S
+        for name in [name for name, (at, _) in self._heard.items() if at < since]:
+            del self._heard[name]
+        return (demand for _, demand in self._heard.values())
+
+
+class Holding:
+    """What one replica holds, and how much of it each caller may give it."""
+
+    def __init__(self) -> None:
+        self.callers = Callers()
+        self._held_s = 0.0
+
+    @property
+    def held_s(self) -> float:
+        """Audio seconds that have come and are not answered yet."""
+        return max(0.0, self._held_s)
+
+    @contextmanager
+    def of(self, request: RecognitionRequest) -> Iterator[None]:
+        """One chunk, from its coming until its answer."""
+        if request.demand is not None:
+            self.callers.hear(request.demand)
+        self._held_s += request.chunk.duration_s
+        try:
+            yield
+        finally:
+            self._held_s -= request.chunk.duration_s
+
+    def share_of(self, request: RecognitionRequest) -> float:
+        """The part of what this replica may hold that is its caller's."""
+        return self.callers.share_of(request.demand.caller) if request.demand else 1.0
+
+
+Metrics = Mapping[str, Mapping[Any, Sequence[Any]]]
+"""By name and replica, a series of what has a `timestamp` and a `value`."""
+
+
+def latest(metrics: Metrics, name: str) -> dict[Any, float]:
+    """Of each replica, what it said last. Serve's own mean over the look-back period lags."""
+    return {
+        replica: series[-1].value for replica, series in metrics.get(name, {}).items() if series
+    }
+
+
+def demands(metrics: Metrics, *, now: float, believed_for_s: float) -> list[Demand]:
+    """The last word of each caller, to whichever replica, where it is not too old."""
+    found: dict[str, Demand] = {}
+    for key in metrics:
+        field, _, caller = key.partition(":")
+        if field != _FIELDS[0] or not caller:
+            continue
+        values = [latest(metrics, f"{name}:{caller}") for name in _FIELDS]
+        for replica, told_at in values[0].items():
+            rest = [each[replica] for each in values[1:] if replica in each]
+            is_news = caller not in found or told_at > found[caller].told_at
+            if len(rest) == len(_FIELDS) - 1 and is_news and now - told_at <= believed_for_s:
+                found[caller] = Demand(caller, told_at, *rest)
+    return list(found.values())
+
+
+def faded(demand: Demand, *, now: float, memory_s: float) -> float:
+    """The audio seconds that arrive a second at a caller, where it has told of none since."""
+    return demand.arriving_audio_s_per_s * math.exp(-max(0.0, now - demand.told_at) / memory_s)

@@ -1,0 +1,75 @@
+"""Audio handed to a model's replicas and not yet answered, so that none of them hoards.
+
+What a replica holds cannot move to a new one. So a caller hands over about two batches for each
+replica that answers, and keeps the rest, where recordings take turns, a chunk each.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from serve_app.deployments.turns import Turns
+
+_ROUNDING_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    audio_s: float
+    turn: asyncio.Future[None]
+
+
+class Window:
+    """Of one caller to one model. A chunk above all of it goes alone."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self.held_s = 0.0
+        self._waiting = Turns[_Waiting]()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the replicas have all that they may, and more is there."""
+        return len(self._waiting) > 0
+
+    def limit(self, limit_s: float) -> None:
+        """From now on; what is held above it is not taken back."""
+        self.limit_s = limit_s
+        self._admit()
+
+    @asynccontextmanager
+    async def place(self, recording: str, audio_s: float) -> AsyncIterator[None]:
+        """Held as long as the replica has the chunk."""
+        await self._enter(recording, audio_s)
+        try:
+            yield
+        finally:
+            self.held_s -= audio_s
+            self._admit()
+
+    async def _enter(self, recording: str, audio_s: float) -> None:
+        if not self._waiting and self._fits(audio_s):
+            self.held_s += audio_s
+            return
+        waiting = _Waiting(audio_s, asyncio.get_running_loop().create_future())
+        self._waiting.add(recording, waiting)
+        try:
+            await waiting.turn
+        except asyncio.CancelledError:
+            if waiting.turn.done() and not waiting.turn.cancelled():
+                self.held_s -= audio_s  # its turn had come in the same moment
+            else:
+                self._waiting.keep(lambda other: other is not waiting)
+            self._admit()
+            raise
+
+    def _fits(self, audio_s: float) -> bool:
+        return self.held_s < _ROUNDING_S or self.held_s + audio_s <= self.limit_s + _ROUNDING_S
+
+    def _admit(self) -> None:
+        while self._waiting and self._fits(self._waiting.first.audio_s):
+            (waiting,) = self._waiting.take(1)
+            if not waiting.turn.done():
+                self.held_s += waiting.audio_s
+                waiting.turn.set_result(None)

@@ -1,0 +1,80 @@
+"""What a caller hands over: so much and no more, in turns, and never lost by one that leaves."""
+
+import asyncio
+import random
+
+import pytest
+
+from serve_app.deployments.scaling.window import Window
+
+
+async def visit(
+    window: Window, recording: str, audio_s: float, log: list[str], leave: asyncio.Event
+) -> None:
+    async with window.place(recording, audio_s):
+        log.append(recording)
+        await leave.wait()
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_recordings_take_turns_a_chunk_each() -> None:
+    window, log, leave = Window(10.0), [], asyncio.Event()
+    names = ["a", "a", "a", "a", "b", "c"]
+    tasks = [asyncio.create_task(visit(window, name, 5.0, log, leave)) for name in names]
+    await settle()
+    assert log == ["a", "a"]
+    assert window.is_waited_for
+    leave.set()
+    await asyncio.gather(*tasks)
+    assert log == ["a", "a", "a", "b", "c", "a"]
+    assert (window.held_s, window.is_waited_for) == (0.0, False)
+
+
+async def test_a_chunk_above_the_whole_window_goes_alone() -> None:
+    window, log, leave = Window(10.0), [], asyncio.Event()
+    leave.set()
+    await asyncio.wait_for(visit(window, "a", 30.0, log, leave), 5)
+    assert log == ["a"]
+
+
+async def test_a_window_that_grows_lets_in_who_waits() -> None:
+    window, log, leave = Window(10.0), [], asyncio.Event()
+    tasks = [asyncio.create_task(visit(window, name, 10.0, log, leave)) for name in "ab"]
+    await settle()
+    assert log == ["a"]
+    window.limit(20.0)
+    await settle()
+    assert log == ["a", "b"]
+    leave.set()
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_the_bound_holds_and_nothing_is_lost_whoever_leaves(seed: int) -> None:
+    rng = random.Random(seed)
+    limit_s, most = 20.0, 0.0
+    window = Window(limit_s)
+    inside: set[int] = set()
+
+    async def one(index: int) -> None:
+        nonlocal most
+        async with window.place(f"{index % 5}", rng.uniform(0.1, 8.0)):
+            inside.add(index)
+            most = max(most, window.held_s)
+            for _ in range(rng.randint(0, 5)):
+                await asyncio.sleep(0)
+            inside.discard(index)
+
+    tasks = [asyncio.create_task(one(index)) for index in range(200)]
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        if rng.random() < 0.3:
+            rng.choice(tasks).cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert 0.0 < most <= limit_s + 1e-6
+    assert window.held_s == pytest.approx(0.0, abs=1e-6)
+    assert not window.is_waited_for
