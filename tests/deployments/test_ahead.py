@@ -27,3 +27,33 @@ async def test_who_waits_is_let_in_by_a_new_replica() -> None:
     assert not waiting.done()
     ahead.answered("b")
     await asyncio.wait_for(waiting, 5)
+
+
+async def test_replicas_are_given_what_each_says_that_it_may_hold() -> None:
+    now_s = 0.0
+    ahead = Ahead(1e6, 1e6, held_s=20.0, clock=lambda: now_s)
+    assert ahead.window.limit_s == 20.0  # one is taken to be there
+    ahead.answered("a", 15.0)
+    ahead.answered("b", 5.0)
+    assert ahead.window.limit_s == 20.0
+    ahead.answered("c")  # of another version
+    assert ahead.window.limit_s == 40.0
+    now_s = 100.0
+    ahead.answered("b", 10.0)
+    assert ahead.window.limit_s == 10.0
+
+
+async def test_the_model_is_full_while_chunks_wait_for_a_replica_or_for_their_decoding() -> None:
+    ahead = Ahead(30.0, 30.0, held_s=10.0)
+    assert not ahead.is_full
+    async with ahead.window.place("one", 10.0):
+        other = asyncio.create_task(ahead.window.place("other", 1.0).__aenter__())
+        await asyncio.sleep(0)
+        assert ahead.is_full
+    await other
+    assert not ahead.is_full
+    await ahead.budget.acquire(30.0)
+    decoding = asyncio.create_task(ahead.budget.acquire(1.0))
+    await asyncio.sleep(0)
+    assert ahead.is_full
+    decoding.cancel()
