@@ -17,6 +17,9 @@ from serve_app.deployments.streaming.replica import Streaming
 from serve_app.environment import with_environment
 from serve_app.ingress.deployment import Ingress
 
+_ROOM_FOR_CHUNKS = 2
+"""More than the preprocessors hand over, so that Serve's router never finds a replica full: it
+would ask again after up to half a second, in which the replica may run dry."""
 _PLACES_PER_UPLOAD = 2
 """More than the ingress admits, so that it says "at capacity" itself, and at once. The proxy holds
 as many again in front of it before it refuses by itself; it counts each request for a moment."""
@@ -52,7 +55,7 @@ def build(args: ServerConfig) -> Application:
         model.name: serve.deployment(
             name=model.name,
             max_ongoing_requests=math.ceil(
-                model.batch.max_batches_held * model.batch.max_batch_size
+                _ROOM_FOR_CHUNKS * model.batch.max_batches_held * model.batch.max_batch_size
             ),
             graceful_shutdown_timeout_s=limits.request_timeout_s,
         )(Recognizer).bind(model)

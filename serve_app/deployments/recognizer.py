@@ -49,7 +49,7 @@ class Recognizer:
         with self._holding.of(request):
             answer: asyncio.Future[Recognition] = await self._collect(request)
             recognition = await answer
-        return replace(recognition, may_hold_s=self._holding.may_hold_s(request, self._batch))
+        return replace(recognition, allowance=self._holding.allowance(request, self._batch))
 
     @serve.batch(
         max_batch_size=_COLLECT_AT_MOST,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from serve_app.config import BatchConfig
-from serve_app.models.protocols import Demand, RecognitionRequest
+from serve_app.models.protocols import Allowance, Demand, RecognitionRequest
 
 BELIEVED_FOR_S = 10.0
 """Who has sent nothing for so long wants nothing any more, or is gone."""
@@ -75,10 +75,16 @@ class Holding:
         finally:
             self._held_s -= request.chunk.duration_s
 
-    def may_hold_s(self, request: RecognitionRequest, batch: BatchConfig) -> float:
-        """Of its caller's audio: the caller's share of the full batches that may be held."""
+    def allowance(self, request: RecognitionRequest, batch: BatchConfig) -> Allowance:
+        """Its caller's share of the full batches that may be held."""
         share = self.callers.share_of(request.demand.caller) if request.demand else 1.0
-        return share * batch.max_batches_held * batch.max_batch_audio_s
+        return full_batches(batch, share)
+
+
+def full_batches(batch: BatchConfig, share: float = 1.0) -> Allowance:
+    """What a replica may hold, or a share of it."""
+    num_batches = share * batch.max_batches_held
+    return Allowance(num_batches * batch.max_batch_audio_s, num_batches * batch.max_batch_size)
 
 
 Metrics = Mapping[str, Mapping[Any, Sequence[Any]]]
