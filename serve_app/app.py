@@ -11,15 +11,17 @@ from serve_app.config import DiarizationConfig, JobsConfig, ModelConfig, ServerC
 from serve_app.deployments.diarization.replica import Diarization
 from serve_app.deployments.jobs import Jobs
 from serve_app.deployments.ledger import LedgerReplica
+from serve_app.deployments.pace import MOST_BATCHES_HELD
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.recognizer import Recognizer
 from serve_app.deployments.streaming.replica import Streaming
 from serve_app.environment import with_environment
 from serve_app.ingress.deployment import Ingress
 
-_MOST_BATCHES_HELD = 16
-"""By one model replica, however fast it is. Its callers hold back what it should not have yet, by
-the audio in it, so that it can still go to another."""
+_ROOM_FOR_CHUNKS = 2 * MOST_BATCHES_HELD
+"""Of full batches, in a model replica: more than the preprocessors hand over, so that Serve's
+router never finds it full; it would ask again after up to half a second, in which the replica may
+run dry."""
 _PLACES_PER_UPLOAD = 2
 """More than the ingress admits, so that it says "at capacity" itself, and at once. The proxy holds
 as many again in front of it before it refuses by itself; it counts each request for a moment."""
@@ -55,7 +57,7 @@ def build(args: ServerConfig) -> Application:
         model.name: serve.deployment(
             name=model.name,
             max_ongoing_requests=math.ceil(
-                max(_MOST_BATCHES_HELD, model.batch.max_batches_held) * model.batch.max_batch_size
+                max(_ROOM_FOR_CHUNKS, 2 * model.batch.max_batches_held) * model.batch.max_batch_size
             ),
             graceful_shutdown_timeout_s=limits.request_timeout_s,
         )(Recognizer).bind(model)

@@ -40,6 +40,11 @@ _DELAYS: Mapping[str, Any] = {
 }
 _POLL_S = 0.5
 
+_PATIENT = {
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "10",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
+}
+"""While many replicas start on two cores, a proxy that is late is not dead."""
 _OWN = ("Ingress", "Preprocessor")
 
 AUDIO, REQUESTS, SLOTS, CALLS = "by-audio", "by-requests", "by-slots", "by-calls"
@@ -106,7 +111,8 @@ def served(base: Path, *, target_ongoing: float) -> Iterator[str]:
         path.write_text(yaml.safe_dump(found))
         if (flags := base.with_name(FLAGS_FILE)).is_file():
             shutil.copy(flags, folder)
-        os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
+        for name, value in _PATIENT.items():
+            os.environ.setdefault(name, value)
         with running(path, port=_free_port()) as address:
             _give_streams_the_default(found)
             yield address

@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from serve_app.deployments.scaling.window import Window
+from serve_app.models.protocols import Allowance
 from serve_app.pipelines.budget import AudioBudget
 
 _FORGET_AFTER_S = 60.0
 """A replica that has answered nothing for so long may be gone."""
+
+
+_ANY = Allowance(float("inf"), float("inf"))
 
 
 class Ahead:
@@ -26,21 +30,21 @@ class Ahead:
         limit_s: float,
         per_replica_s: float,
         share_s: float = float("inf"),
-        held_s: float = float("inf"),
+        held: Allowance = _ANY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`share_s` is one recording's, for each replica; `held_s` is what a replica holds that
-        says nothing of it."""
+        """`share_s` is one recording's, for each replica; `held` is what a replica may hold
+        that says nothing of it."""
         self._limit_s = limit_s
         self._per_replica_s = per_replica_s
         self._share_s = share_s
         self._shares: set[AudioBudget] = set()
-        self._held_s = held_s
+        self._held = held
         self._clock = clock
-        self._answered: dict[str, tuple[float, float]] = {}
+        self._answered: dict[str, tuple[float, Allowance]] = {}
         """Each replica: when it answered last, and what it may hold."""
         self.budget = AudioBudget(min(limit_s, per_replica_s))
-        self.window = Window(held_s)
+        self.window = Window(held)
 
     @property
     def is_full(self) -> bool:
@@ -57,16 +61,19 @@ class Ahead:
         finally:
             self._shares.discard(share)
 
-    def answered(self, replica: str, may_hold_s: float | None = None) -> None:
+    def answered(self, replica: str, allowance: Allowance | None = None) -> None:
         """A replica has answered, and says how much of this caller's it may hold."""
         now = self._clock()
-        self._answered[replica] = now, self._held_s if may_hold_s is None else may_hold_s
+        self._answered[replica] = now, allowance or self._held
         for name in [n for n, (at, _) in self._answered.items() if now - at > _FORGET_AFTER_S]:
             del self._answered[name]
         num_replicas = len(self._answered)
-        held_s = sum(held_s for _, held_s in self._answered.values())
-        if held_s != self.window.limit_s:
-            self.window.limit(held_s)
+        allowed = Allowance(
+            sum(each.audio_s for _, each in self._answered.values()),
+            sum(each.num_chunks for _, each in self._answered.values()),
+        )
+        if allowed != self.window.allowed:
+            self.window.allow(allowed)
         limit_s = min(self._limit_s, self._per_replica_s * num_replicas)
         if limit_s != self.budget.limit_s:
             self.budget.limit(limit_s)

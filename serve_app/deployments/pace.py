@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from serve_app.config import BatchConfig
 
+MOST_BATCHES_HELD = 16
+"""By a replica, however fast it is: what it holds lies in its memory."""
 _KEPT = 0.98
 """Of what was learnt, with each batch: some fifty are remembered."""
 _TRUSTED_TIMES = 4.0
@@ -52,22 +54,24 @@ class Pace:
         """Audio in a chunk, on average; 0 before anything ran."""
         return self._audio / self._num_chunks if self._num_chunks else 0.0
 
-    def may_hold_s(self, config: BatchConfig) -> float:
-        """Audio that a replica may hold: `max_batches_held` full batches, or the one in the model
-        and what it clears in `window_s`."""
-        full_s = config.max_batch_audio_s
-        if self._num_chunks:
-            full_s = min(full_s, config.max_batch_size * self.chunk_s)
-        window_s = config.window_s * self.full_per_s(config)
-        return max(config.max_batches_held * full_s, full_s + window_s)
+    def num_batches_to_hold(self, config: BatchConfig) -> float:
+        """Full batches that a replica may hold: `max_batches_held`, or the one in the model and
+        what it clears in `window_s`."""
+        full_s = self._time_of(self._full(config)) if self._model else 0.0
+        in_window = config.window_s / full_s if full_s else 0.0
+        return max(config.max_batches_held, min(1.0 + in_window, MOST_BATCHES_HELD))
 
     def full_per_s(self, config: BatchConfig) -> float:
         """Audio seconds that are cleared in a second of full batches; 0 before anything ran."""
         if not self._padded or not self._model:
             return 0.0
-        by_count = config.max_batch_size * self._padded / self._num_chunks
-        full = min(config.max_batch_audio_s, by_count, _TRUSTED_TIMES * self._largest)
+        full = self._full(config)
         return self._audio / self._padded * full / self._time_of(full)
+
+    def _full(self, config: BatchConfig) -> float:
+        """Padded seconds of the largest batch that can be told of."""
+        by_count = config.max_batch_size * self._padded / self._num_chunks
+        return min(config.max_batch_audio_s, by_count, _TRUSTED_TIMES * self._largest)
 
     def _time_of(self, size: float) -> float:
         """By least squares, with neither a negative start nor a negative slope."""

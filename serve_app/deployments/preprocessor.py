@@ -17,6 +17,7 @@ from serve_app.deployments.diarization.client import ServeDiarizer
 from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
 from serve_app.deployments.scaling.sleep import asleep
 from serve_app.deployments.scaling.telling import Teller, TellingRecognizer
+from serve_app.deployments.scaling.told import full_batches
 from serve_app.deployments.workload import Underway, Workload
 from serve_app.errors import DeadlineExceededError
 from serve_app.jobs.audio import fetch
@@ -62,7 +63,7 @@ class Preprocessor:
                 config.max_audio_in_flight_s,
                 model.batch.max_queued_audio_s,
                 config.max_chunks_in_flight * model.max_chunk_s,
-                model.batch.max_batches_held * model.batch.max_batch_audio_s,
+                full_batches(model.batch, model.batch.max_batches_held),
             )
             for model in models
         }

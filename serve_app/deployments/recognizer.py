@@ -9,7 +9,7 @@ from ray import serve
 from serve_app.config import BatchConfig, ModelConfig
 from serve_app.deployments.lane import Lane
 from serve_app.deployments.pace import BatchReport
-from serve_app.deployments.scaling.told import Holding
+from serve_app.deployments.scaling.told import Holding, full_batches
 from serve_app.models.loader import load_recognizer
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
 from serve_app.telemetry import RecognizerMetrics, join_serve_logs
@@ -48,10 +48,9 @@ class Recognizer:
         with self._holding.of(request):
             answer: asyncio.Future[Recognition] = await self._collect(request)
             recognition = await answer
-        return replace(
-            recognition,
-            may_hold_s=self._holding.share_of(request) * self._lane.pace.may_hold_s(self._batch),
-        )
+        num_batches = self._lane.pace.num_batches_to_hold(self._batch)
+        allowance = self._holding.allowance(request, full_batches(self._batch, num_batches))
+        return replace(recognition, allowance=allowance)
 
     @serve.batch(
         max_batch_size=_COLLECT_AT_MOST,

@@ -43,6 +43,14 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """How much of one caller's a replica may hold at once."""
+
+    audio_s: float
+    num_chunks: float
+
+
+@dataclass(frozen=True, slots=True)
 class RecognitionRequest:
     """One row of a batch."""
 
@@ -62,14 +70,14 @@ class Recognition:
 
     hypothesis: Hypothesis
     queue_s: float
-    """From its arrival at the replica until its batch began."""
+    """Until its batch began, from when it could have gone to a replica that held less."""
     model_s: float
     """The whole time of the batch that it was in."""
     batch_size: int
     replica: str = ""
     """Names the replica of the model, so that callers can count how many there are."""
-    may_hold_s: float | None = None
-    """Audio that this caller may have with that replica, or None: it does not say."""
+    allowance: Allowance | None = None
+    """What this caller may have with that replica; None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.pace import BatchReport, Pace
+from serve_app.deployments.pace import MOST_BATCHES_HELD, BatchReport, Pace
 
 FIXED_S, PER_AUDIO_S = 0.25, 0.01
 CONFIG = BatchConfig(max_batch_audio_s=100.0, max_batch_size=50)
@@ -73,16 +73,14 @@ def test_a_device_that_has_become_slower_is_believed_within_a_hundred_batches() 
 
 
 def test_a_replica_may_hold_two_full_batches_or_what_it_clears_in_a_window() -> None:
-    slow, fast = Pace(), Pace()
+    slow, fast, faster = Pace(), Pace(), Pace()
     for _ in range(20):
         slow.ran(batch(20))
-        fast.ran(BatchReport(20, 100.0, 100.0, 0.01))
-    assert slow.may_hold_s(CONFIG) == pytest.approx(200.0)
-    assert fast.may_hold_s(CONFIG) == pytest.approx(100.0 + 10_000.0)
-
-
-def test_chunks_that_are_few_seconds_long_weigh_by_their_number() -> None:
-    pace = Pace()
-    for _ in range(20):
-        pace.ran(BatchReport(50, 25.0, 25.0, 1.0))
-    assert pace.may_hold_s(CONFIG) == pytest.approx(50.0)
+        fast.ran(BatchReport(20, 100.0, 100.0, 0.2))
+        faster.ran(BatchReport(20, 100.0, 100.0, 0.001))
+    assert slow.num_batches_to_hold(CONFIG) == pytest.approx(2.0)
+    assert fast.num_batches_to_hold(CONFIG) == pytest.approx(6.0)
+    assert faster.num_batches_to_hold(CONFIG) == MOST_BATCHES_HELD
+    assert Pace().num_batches_to_hold(CONFIG) == pytest.approx(2.0)
+    without = CONFIG.model_copy(update={"window_s": 0.0})
+    assert faster.num_batches_to_hold(without) == pytest.approx(2.0)

@@ -22,7 +22,7 @@ SLOW = {
     "name": "slow",
     "kind": "simulated",
     "max_chunk_s": 2.0,
-    "batch": {"max_batch_size": 1, "max_queued_audio_s": 60},
+    "batch": {"max_batch_size": 1, "max_batches_held": 16, "max_queued_audio_s": 60},
     "simulated": {"fixed_s": 0.5, "per_audio_s": 0.0},
 }
 """Half a second for each chunk of two: what it still works on can be told from outside."""

@@ -61,5 +61,5 @@ class TellingRecognizer:
             told = replace(request, demand=self._teller.demand())
             recognition = await self._recognizer.recognize(told)
             self._underway.done(audio_s)
-            self._ahead.answered(recognition.replica, recognition.may_hold_s)
+            self._ahead.answered(recognition.replica, recognition.allowance)
         return replace(recognition, queue_s=recognition.queue_s + waited_s)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from serve_app.models.protocols import Demand, RecognitionRequest
+from serve_app.config import BatchConfig
+from serve_app.models.protocols import Allowance, Demand, RecognitionRequest
 
 BELIEVED_FOR_S = 10.0
 """Who has sent nothing for so long wants nothing any more, or is gone."""
@@ -74,9 +75,15 @@ class Holding:
         finally:
             self._held_s -= request.chunk.duration_s
 
-    def share_of(self, request: RecognitionRequest) -> float:
-        """The part of what this replica may hold that is its caller's."""
-        return self.callers.share_of(request.demand.caller) if request.demand else 1.0
+    def allowance(self, request: RecognitionRequest, allowed: Allowance) -> Allowance:
+        """Its caller's share of what may be held."""
+        share = self.callers.share_of(request.demand.caller) if request.demand else 1.0
+        return Allowance(share * allowed.audio_s, share * allowed.num_chunks)
+
+
+def full_batches(batch: BatchConfig, num_batches: float) -> Allowance:
+    """So many of them."""
+    return Allowance(num_batches * batch.max_batch_audio_s, num_batches * batch.max_batch_size)
 
 
 Metrics = Mapping[str, Mapping[Any, Sequence[Any]]]

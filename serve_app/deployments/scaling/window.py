@@ -1,7 +1,9 @@
-"""Audio handed to a model's replicas and not yet answered, so that none of them hoards.
+"""Chunks handed to a model's replicas and not yet answered, so that none of them hoards.
 
 What a replica holds cannot move to a new one. So a caller hands over about two batches for each
-replica that answers, and keeps the rest, where recordings take turns, a chunk each.
+replica that answers, in chunks and in audio seconds, and keeps the rest, where recordings take
+turns, a chunk each. Serve's own bound, `max_ongoing_requests`, is none to wait at: its router asks
+full replicas again after up to half a second, in which they may have run dry.
 """
 
 import asyncio
@@ -10,8 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from serve_app.deployments.turns import Turns
+from serve_app.models.protocols import Allowance
 
-_ROUNDING_S = 1e-6
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,9 +26,10 @@ class _Waiting:
 class Window:
     """Of one caller to one model. A chunk above all of it goes alone."""
 
-    def __init__(self, limit_s: float) -> None:
-        self.limit_s = limit_s
+    def __init__(self, allowed: Allowance) -> None:
+        self.allowed = allowed
         self.held_s = 0.0
+        self.num_held = 0
         self._waiting = Turns[_Waiting]()
 
     @property
@@ -33,9 +37,9 @@ class Window:
         """Whether the replicas have all that they may, and more is there."""
         return len(self._waiting) > 0
 
-    def limit(self, limit_s: float) -> None:
+    def allow(self, allowed: Allowance) -> None:
         """From now on; what is held above it is not taken back."""
-        self.limit_s = limit_s
+        self.allowed = allowed
         self._admit()
 
     @asynccontextmanager
@@ -45,12 +49,12 @@ class Window:
         try:
             yield
         finally:
-            self.held_s -= audio_s
+            self._take(-audio_s)
             self._admit()
 
     async def _enter(self, recording: str, audio_s: float) -> None:
         if not self._waiting and self._fits(audio_s):
-            self.held_s += audio_s
+            self._take(audio_s)
             return
         waiting = _Waiting(audio_s, asyncio.get_running_loop().create_future())
         self._waiting.add(recording, waiting)
@@ -58,18 +62,26 @@ class Window:
             await waiting.turn
         except asyncio.CancelledError:
             if waiting.turn.done() and not waiting.turn.cancelled():
-                self.held_s -= audio_s  # its turn had come in the same moment
+                self._take(-audio_s)  # its turn had come in the same moment
             else:
                 self._waiting.keep(lambda other: other is not waiting)
             self._admit()
             raise
 
+    def _take(self, audio_s: float) -> None:
+        self.num_held += 1 if audio_s >= 0 else -1
+        # Not by subtraction alone: an empty window holds 0 s, and not a rounding error.
+        self.held_s = self.held_s + audio_s if self.num_held else 0.0
+
     def _fits(self, audio_s: float) -> bool:
-        return self.held_s < _ROUNDING_S or self.held_s + audio_s <= self.limit_s + _ROUNDING_S
+        return not self.num_held or (
+            self.held_s + audio_s <= self.allowed.audio_s + _ROUNDING
+            and self.num_held + 1 <= self.allowed.num_chunks + _ROUNDING
+        )
 
     def _admit(self) -> None:
         while self._waiting and self._fits(self._waiting.first.audio_s):
             (waiting,) = self._waiting.take(1)
             if not waiting.turn.done():
-                self.held_s += waiting.audio_s
+                self._take(waiting.audio_s)
                 waiting.turn.set_result(None)

@@ -9,9 +9,8 @@ import pytest
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
 from serve_app.config import BatchConfig
 from serve_app.deployments.ahead import Ahead
-from serve_app.deployments.pace import Pace
 from serve_app.deployments.scaling.telling import Teller, TellingRecognizer
-from serve_app.deployments.scaling.told import Holding
+from serve_app.deployments.scaling.told import Holding, full_batches
 from serve_app.deployments.workload import Workload
 from serve_app.models.protocols import Recognition, RecognitionOptions, RecognitionRequest
 from serve_app.transcript.types import Hypothesis
@@ -27,16 +26,17 @@ class Replica:
         self.name = name
         self.holding = Holding()
         self.rows: list[tuple[float, asyncio.Future[None]]] = []
-        self.most_s = 0.0
+        self.most_s, self.most_chunks = 0.0, 0
 
     async def recognize(self, request: RecognitionRequest) -> Recognition:
         with self.holding.of(request):
             self.most_s = max(self.most_s, self.holding.held_s)
+            self.most_chunks = max(self.most_chunks, len(self.rows) + 1)
             answer = asyncio.get_running_loop().create_future()
             self.rows.append((request.chunk.duration_s, answer))
             await answer
-        may_hold_s = self.holding.share_of(request) * Pace().may_hold_s(BATCH)
-        return Recognition(Hypothesis(""), 0.0, 0.0, 1, self.name, may_hold_s)
+        allowance = self.holding.allowance(request, full_batches(BATCH, BATCH.max_batches_held))
+        return Recognition(Hypothesis(""), 0.0, 0.0, 1, self.name, allowance)
 
     def run_batch(self) -> None:
         taken_s = 0.0
@@ -60,8 +60,7 @@ class Router:
 
 def caller(name: str) -> tuple[Workload, Ahead, Teller]:
     workload = Workload(name, BATCH)
-    held_s = BATCH.max_batches_held * BATCH.max_batch_audio_s
-    ahead = Ahead(1e6, 1e6, held_s=held_s)
+    ahead = Ahead(1e6, 1e6, held=full_batches(BATCH, BATCH.max_batches_held))
     return workload, ahead, Teller(name, workload, ahead)
 
 
@@ -103,9 +102,10 @@ async def test_replicas_hold_about_two_batches_in_audio_seconds_and_all_is_answe
     two_batches_s = 2 * BATCH.max_batch_audio_s
     bound_s = two_batches_s * max(len(replicas), len(callers)) + len(callers) * longest_s
     assert max(totals) <= bound_s
-    assert max(totals) >= BATCH.max_batch_audio_s
+    assert max(totals) >= min(BATCH.max_batch_audio_s, BATCH.max_batch_size * longest_s / 2)
     if len(replicas) == len(callers) == 1:
         assert replicas[0].most_s <= two_batches_s
+        assert replicas[0].most_chunks <= 2 * BATCH.max_batch_size
 
 
 async def test_a_callers_window_is_its_share_of_what_waits() -> None:
@@ -130,8 +130,8 @@ async def test_a_callers_window_is_its_share_of_what_waits() -> None:
             await asyncio.sleep(0)  # both calls have come
         replica.run_batch()
         await asyncio.gather(*calls)
-    assert busy_ahead.window.limit_s == pytest.approx(0.9 * 120.0)
-    assert idle_ahead.window.limit_s == pytest.approx(0.1 * 120.0)
+    assert busy_ahead.window.allowed.audio_s == pytest.approx(0.9 * 120.0)
+    assert idle_ahead.window.allowed.audio_s == pytest.approx(0.1 * 120.0)
 
 
 def _request(duration_s: float, recording: str) -> RecognitionRequest:

@@ -7,7 +7,7 @@ from serve_app.deployments.ahead import Ahead
 from serve_app.deployments.scaling.telling import Teller
 from serve_app.deployments.scaling.told import Callers
 from serve_app.deployments.workload import Workload
-from serve_app.models.protocols import Demand
+from serve_app.models.protocols import Allowance, Demand
 
 
 class Clock:
@@ -42,7 +42,10 @@ def demand_of(ahead: Ahead, workload: Workload) -> Demand:
 
 
 async def test_what_is_not_decoded_counts_only_where_decoding_waits_for_the_model() -> None:
-    workload, ahead = Workload("model", BatchConfig(), Clock()), Ahead(100.0, 100.0, held_s=20.0)
+    workload, ahead = (
+        Workload("model", BatchConfig(), Clock()),
+        Ahead(100.0, 100.0, held=Allowance(20.0, 9)),
+    )
     with workload.recording(600.0) as recording:
         recording.decoded(40.0)
         recording.done(10.0)

@@ -6,6 +6,11 @@ import random
 import pytest
 
 from serve_app.deployments.scaling.window import Window
+from serve_app.models.protocols import Allowance
+
+
+def of(audio_s: float, num_chunks: int = 100) -> Window:
+    return Window(Allowance(audio_s, num_chunks))
 
 
 async def visit(
@@ -22,7 +27,7 @@ async def settle() -> None:
 
 
 async def test_recordings_take_turns_a_chunk_each() -> None:
-    window, log, leave = Window(10.0), [], asyncio.Event()
+    window, log, leave = of(10.0), [], asyncio.Event()
     names = ["a", "a", "a", "a", "b", "c"]
     tasks = [asyncio.create_task(visit(window, name, 5.0, log, leave)) for name in names]
     await settle()
@@ -35,18 +40,28 @@ async def test_recordings_take_turns_a_chunk_each() -> None:
 
 
 async def test_a_chunk_above_the_whole_window_goes_alone() -> None:
-    window, log, leave = Window(10.0), [], asyncio.Event()
+    window, log, leave = of(10.0), [], asyncio.Event()
     leave.set()
     await asyncio.wait_for(visit(window, "a", 30.0, log, leave), 5)
     assert log == ["a"]
 
 
+async def test_chunks_are_counted_too() -> None:
+    window, log, leave = of(1e6, 2), [], asyncio.Event()
+    tasks = [asyncio.create_task(visit(window, name, 0.1, log, leave)) for name in "abc"]
+    await settle()
+    assert log == ["a", "b"]
+    leave.set()
+    await asyncio.gather(*tasks)
+    assert log == ["a", "b", "c"]
+
+
 async def test_a_window_that_grows_lets_in_who_waits() -> None:
-    window, log, leave = Window(10.0), [], asyncio.Event()
+    window, log, leave = of(10.0), [], asyncio.Event()
     tasks = [asyncio.create_task(visit(window, name, 10.0, log, leave)) for name in "ab"]
     await settle()
     assert log == ["a"]
-    window.limit(20.0)
+    window.allow(Allowance(20.0, 100))
     await settle()
     assert log == ["a", "b"]
     leave.set()
@@ -56,15 +71,15 @@ async def test_a_window_that_grows_lets_in_who_waits() -> None:
 @pytest.mark.parametrize("seed", range(30))
 async def test_the_bound_holds_and_nothing_is_lost_whoever_leaves(seed: int) -> None:
     rng = random.Random(seed)
-    limit_s, most = 20.0, 0.0
-    window = Window(limit_s)
+    limit_s, most, most_chunks = 20.0, 0.0, 0
+    window = of(limit_s, 6)
     inside: set[int] = set()
 
     async def one(index: int) -> None:
-        nonlocal most
+        nonlocal most, most_chunks
         async with window.place(f"{index % 5}", rng.uniform(0.1, 8.0)):
             inside.add(index)
-            most = max(most, window.held_s)
+            most, most_chunks = max(most, window.held_s), max(most_chunks, window.num_held)
             for _ in range(rng.randint(0, 5)):
                 await asyncio.sleep(0)
             inside.discard(index)
@@ -76,5 +91,6 @@ async def test_the_bound_holds_and_nothing_is_lost_whoever_leaves(seed: int) -> 
             rng.choice(tasks).cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert 0.0 < most <= limit_s + 1e-6
-    assert window.held_s == pytest.approx(0.0, abs=1e-6)
+    assert 1 <= most_chunks <= 6
+    assert (window.held_s, window.num_held) == (0.0, 0)
     assert not window.is_waited_for

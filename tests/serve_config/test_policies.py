@@ -1,0 +1,59 @@
+"""Policies that scale a model by what it does not have, and settings that they do not take."""
+
+from typing import Any
+
+import pytest
+
+from serve_app import serve_config
+from serve_app.deployments.scaling import AUDIO_POLICY, SLOTS_POLICY
+from tests.serve_config.documents import APPLICATION, SIMULATED, changed
+
+OFFLINE, LIVE = f"{APPLICATION}.deployments.2", f"{APPLICATION}.deployments.3"
+POLICY = "autoscaling_config.policy"
+OWN = "ray.serve.autoscaling_policy:default_autoscaling_policy"
+
+
+@pytest.mark.parametrize(
+    ("deployment", "policy", "place", "said"),
+    [
+        (OFFLINE, {"policy_function": SLOTS_POLICY}, "policy_function", "weighs recordings"),
+        (LIVE, {"policy_function": AUDIO_POLICY}, "policy_function", "not streams"),
+        (
+            OFFLINE,
+            {"policy_function": AUDIO_POLICY, "policy_kwargs": {"target_wait_s": 0}},
+            "policy_kwargs",
+            "target_wait_s must be above 0",
+        ),
+        (
+            OFFLINE,
+            {"policy_function": AUDIO_POLICY, "policy_kwargs": {"target_weight_s": 5}},
+            "policy_kwargs",
+            "target_weight_s",
+        ),
+        (
+            LIVE,
+            {"policy_function": SLOTS_POLICY, "policy_kwargs": {"head_room": 1.5}},
+            "policy_kwargs",
+            "head_room",
+        ),
+    ],
+)
+def test_a_policy_fits_its_model_and_takes_its_settings(
+    deployment: str, policy: dict[str, Any], place: str, said: str
+) -> None:
+    (problem,) = serve_config.check(changed(f"{deployment}.{POLICY}", policy))
+    assert problem.place == f"{deployment}.{POLICY}.{place}"
+    assert said in problem.reason
+
+
+def test_a_model_for_recordings_may_be_scaled_by_calls_or_by_a_policy_of_ones_own() -> None:
+    for scaling in (
+        {"max_replicas": 4, "target_ongoing_requests": 8},
+        {"max_replicas": 4, "policy": {"policy_function": OWN}},
+    ):
+        assert not list(serve_config.check(changed(f"{OFFLINE}.autoscaling_config", scaling)))
+
+
+def test_the_shipped_files_scale_recordings_by_audio() -> None:
+    simulated = SIMULATED["applications"][0]["deployments"][2]
+    assert simulated["autoscaling_config"]["policy"]["policy_function"] == AUDIO_POLICY
