@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from serve_app.deployments.scaling.window import Window
+from serve_app.deployments.scaling.handed import Handed
 from serve_app.models.protocols import Allowance
 from serve_app.pipelines.budget import AudioBudget
 
@@ -44,12 +44,12 @@ class Ahead:
         self._answered: dict[str, tuple[float, Allowance]] = {}
         """Each replica: when it answered last, and what it may hold."""
         self.budget = AudioBudget(min(limit_s, per_replica_s))
-        self.window = Window(held)
+        self.handed = Handed(held)
 
     @property
     def is_full(self) -> bool:
         """Whether the replicas hold all that they may, and more waits; or decoding does."""
-        return self.window.is_waited_for or self.budget.is_waited_for
+        return self.handed.is_waited_for or self.budget.is_waited_for
 
     @contextmanager
     def share(self) -> Iterator[AudioBudget]:
@@ -72,8 +72,8 @@ class Ahead:
             sum(each.audio_s for _, each in self._answered.values()),
             sum(each.num_chunks for _, each in self._answered.values()),
         )
-        if allowed != self.window.allowed:
-            self.window.allow(allowed)
+        if allowed != self.handed.allowed:
+            self.handed.allow(allowed)
         limit_s = min(self._limit_s, self._per_replica_s * num_replicas)
         if limit_s != self.budget.limit_s:
             self.budget.limit(limit_s)

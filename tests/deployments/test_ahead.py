@@ -33,22 +33,22 @@ async def test_who_waits_is_let_in_by_a_new_replica() -> None:
 async def test_replicas_are_given_what_each_says_that_it_may_hold() -> None:
     now_s = 0.0
     ahead = Ahead(1e6, 1e6, held=Allowance(20.0, 4), clock=lambda: now_s)
-    assert ahead.window.allowed == Allowance(20.0, 4)  # one is taken to be there
+    assert ahead.handed.allowed == Allowance(20.0, 4)  # one is taken to be there
     ahead.answered("a", Allowance(15.0, 3))
     ahead.answered("b", Allowance(5.0, 1))
-    assert ahead.window.allowed == Allowance(20.0, 4)
+    assert ahead.handed.allowed == Allowance(20.0, 4)
     ahead.answered("c")  # of another version
-    assert ahead.window.allowed == Allowance(40.0, 8)
+    assert ahead.handed.allowed == Allowance(40.0, 8)
     now_s = 100.0
     ahead.answered("b", Allowance(10.0, 2))
-    assert ahead.window.allowed == Allowance(10.0, 2)
+    assert ahead.handed.allowed == Allowance(10.0, 2)
 
 
 async def test_the_model_is_full_while_chunks_wait_for_a_replica_or_for_their_decoding() -> None:
     ahead = Ahead(30.0, 30.0, held=Allowance(10.0, 9))
     assert not ahead.is_full
-    async with ahead.window.place("one", 10.0):
-        other = asyncio.create_task(ahead.window.place("other", 1.0).__aenter__())
+    async with ahead.handed.place("one", 10.0):
+        other = asyncio.create_task(ahead.handed.place("other", 1.0).__aenter__())
         await asyncio.sleep(0)
         assert ahead.is_full
     await other

@@ -130,8 +130,8 @@ async def test_a_callers_window_is_its_share_of_what_waits() -> None:
             await asyncio.sleep(0)  # both calls have come
         replica.run_batch()
         await asyncio.gather(*calls)
-    assert busy_ahead.window.allowed.audio_s == pytest.approx(0.9 * 120.0)
-    assert idle_ahead.window.allowed.audio_s == pytest.approx(0.1 * 120.0)
+    assert busy_ahead.handed.allowed.audio_s == pytest.approx(0.9 * 120.0)
+    assert idle_ahead.handed.allowed.audio_s == pytest.approx(0.1 * 120.0)
 
 
 def _request(duration_s: float, recording: str) -> RecognitionRequest:

@@ -53,8 +53,8 @@ async def test_what_is_not_decoded_counts_only_where_decoding_waits_for_the_mode
         recording.is_held_back = lambda: True  # its share of what may be decoded is spent
         assert demand_of(ahead, workload).waiting_audio_s == 590.0
         recording.is_held_back = lambda: False
-        async with ahead.window.place("one", 20.0):
-            waiting = ahead.window.place("other", 5.0)
+        async with ahead.handed.place("one", 20.0):
+            waiting = ahead.handed.place("other", 5.0)
             entering = waiting.__aenter__()
             entering.send(None)  # it waits now
             assert demand_of(ahead, workload).waiting_audio_s == 590.0

@@ -5,18 +5,18 @@ import random
 
 import pytest
 
-from serve_app.deployments.scaling.window import Window
+from serve_app.deployments.scaling.handed import Handed
 from serve_app.models.protocols import Allowance
 
 
-def of(audio_s: float, num_chunks: int = 100) -> Window:
-    return Window(Allowance(audio_s, num_chunks))
+def of(audio_s: float, num_chunks: int = 100) -> Handed:
+    return Handed(Allowance(audio_s, num_chunks))
 
 
 async def visit(
-    window: Window, recording: str, audio_s: float, log: list[str], leave: asyncio.Event
+    handed: Handed, recording: str, audio_s: float, log: list[str], leave: asyncio.Event
 ) -> None:
-    async with window.place(recording, audio_s):
+    async with handed.place(recording, audio_s):
         log.append(recording)
         await leave.wait()
 
@@ -27,28 +27,28 @@ async def settle() -> None:
 
 
 async def test_recordings_take_turns_a_chunk_each() -> None:
-    window, log, leave = of(10.0), [], asyncio.Event()
+    handed, log, leave = of(10.0), [], asyncio.Event()
     names = ["a", "a", "a", "a", "b", "c"]
-    tasks = [asyncio.create_task(visit(window, name, 5.0, log, leave)) for name in names]
+    tasks = [asyncio.create_task(visit(handed, name, 5.0, log, leave)) for name in names]
     await settle()
     assert log == ["a", "a"]
-    assert window.is_waited_for
+    assert handed.is_waited_for
     leave.set()
     await asyncio.gather(*tasks)
     assert log == ["a", "a", "a", "b", "c", "a"]
-    assert (window.held_s, window.is_waited_for) == (0.0, False)
+    assert (handed.held_s, handed.is_waited_for) == (0.0, False)
 
 
 async def test_a_chunk_above_the_whole_window_goes_alone() -> None:
-    window, log, leave = of(10.0), [], asyncio.Event()
+    handed, log, leave = of(10.0), [], asyncio.Event()
     leave.set()
-    await asyncio.wait_for(visit(window, "a", 30.0, log, leave), 5)
+    await asyncio.wait_for(visit(handed, "a", 30.0, log, leave), 5)
     assert log == ["a"]
 
 
 async def test_chunks_are_counted_too() -> None:
-    window, log, leave = of(1e6, 2), [], asyncio.Event()
-    tasks = [asyncio.create_task(visit(window, name, 0.1, log, leave)) for name in "abc"]
+    handed, log, leave = of(1e6, 2), [], asyncio.Event()
+    tasks = [asyncio.create_task(visit(handed, name, 0.1, log, leave)) for name in "abc"]
     await settle()
     assert log == ["a", "b"]
     leave.set()
@@ -57,11 +57,11 @@ async def test_chunks_are_counted_too() -> None:
 
 
 async def test_a_window_that_grows_lets_in_who_waits() -> None:
-    window, log, leave = of(10.0), [], asyncio.Event()
-    tasks = [asyncio.create_task(visit(window, name, 10.0, log, leave)) for name in "ab"]
+    handed, log, leave = of(10.0), [], asyncio.Event()
+    tasks = [asyncio.create_task(visit(handed, name, 10.0, log, leave)) for name in "ab"]
     await settle()
     assert log == ["a"]
-    window.allow(Allowance(20.0, 100))
+    handed.allow(Allowance(20.0, 100))
     await settle()
     assert log == ["a", "b"]
     leave.set()
@@ -72,14 +72,14 @@ async def test_a_window_that_grows_lets_in_who_waits() -> None:
 async def test_the_bound_holds_and_nothing_is_lost_whoever_leaves(seed: int) -> None:
     rng = random.Random(seed)
     limit_s, most, most_chunks = 20.0, 0.0, 0
-    window = of(limit_s, 6)
+    handed = of(limit_s, 6)
     inside: set[int] = set()
 
     async def one(index: int) -> None:
         nonlocal most, most_chunks
-        async with window.place(f"{index % 5}", rng.uniform(0.1, 8.0)):
+        async with handed.place(f"{index % 5}", rng.uniform(0.1, 8.0)):
             inside.add(index)
-            most, most_chunks = max(most, window.held_s), max(most_chunks, window.num_held)
+            most, most_chunks = max(most, handed.held_s), max(most_chunks, handed.num_held)
             for _ in range(rng.randint(0, 5)):
                 await asyncio.sleep(0)
             inside.discard(index)
@@ -92,5 +92,5 @@ async def test_the_bound_holds_and_nothing_is_lost_whoever_leaves(seed: int) -> 
     await asyncio.gather(*tasks, return_exceptions=True)
     assert 0.0 < most <= limit_s + 1e-6
     assert 1 <= most_chunks <= 6
-    assert (window.held_s, window.num_held) == (0.0, 0)
-    assert not window.is_waited_for
+    assert (handed.held_s, handed.num_held) == (0.0, 0)
+    assert not handed.is_waited_for

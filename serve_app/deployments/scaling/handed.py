@@ -23,7 +23,7 @@ class _Waiting:
     turn: asyncio.Future[None]
 
 
-class Window:
+class Handed:
     """Of one caller to one model. A chunk above all of it goes alone."""
 
     def __init__(self, allowed: Allowance) -> None:
@@ -70,7 +70,7 @@ class Window:
 
     def _take(self, audio_s: float) -> None:
         self.num_held += 1 if audio_s >= 0 else -1
-        # Not by subtraction alone: an empty window holds 0 s, and not a rounding error.
+        # Not by subtraction alone: nothing holds 0 s, and not a rounding error.
         self.held_s = self.held_s + audio_s if self.num_held else 0.0
 
     def _fits(self, audio_s: float) -> bool:
