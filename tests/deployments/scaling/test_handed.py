@@ -39,7 +39,7 @@ async def test_recordings_take_turns_a_chunk_each() -> None:
     assert (handed.held_s, handed.is_waited_for) == (0.0, False)
 
 
-async def test_a_chunk_above_the_whole_window_goes_alone() -> None:
+async def test_a_chunk_above_all_that_may_be_held_goes_alone() -> None:
     handed, log, leave = of(10.0), [], asyncio.Event()
     leave.set()
     await asyncio.wait_for(visit(handed, "a", 30.0, log, leave), 5)
@@ -56,7 +56,7 @@ async def test_chunks_are_counted_too() -> None:
     assert log == ["a", "b", "c"]
 
 
-async def test_a_window_that_grows_lets_in_who_waits() -> None:
+async def test_what_may_be_handed_over_grows_and_lets_in_who_waits() -> None:
     handed, log, leave = of(10.0), [], asyncio.Event()
     tasks = [asyncio.create_task(visit(handed, name, 10.0, log, leave)) for name in "ab"]
     await settle()

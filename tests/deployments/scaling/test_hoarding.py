@@ -108,7 +108,7 @@ async def test_replicas_hold_about_two_batches_in_audio_seconds_and_all_is_answe
         assert replicas[0].most_chunks <= 2 * BATCH.max_batch_size
 
 
-async def test_a_callers_window_is_its_share_of_what_waits() -> None:
+async def test_what_a_caller_may_hand_over_is_its_share_of_what_waits() -> None:
     rng = random.Random(1)
     replica = Replica("a")
     router = Router([replica], rng)
