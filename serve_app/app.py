@@ -49,18 +49,7 @@ def build(args: ServerConfig) -> Application:
     config = with_environment(args, os.environ)
     limits = config.limits
     longest_s = _longest_call_s(config)
-    # Chunks wait unbounded in front of a model, as far as Serve knows: a recording that has begun
-    # must not be refused, and `preprocessor.max_audio_in_flight_s` bounds them.
-    recognizers = {
-        model.name: serve.deployment(
-            name=model.name,
-            max_ongoing_requests=math.ceil(
-                _ROOM_FOR_CHUNKS * model.batch.max_batches_held * model.batch.max_batch_size
-            ),
-            graceful_shutdown_timeout_s=limits.request_timeout_s,
-        )(Recognizer).bind(model)
-        for model in config.offline_models
-    }
+    recognizers = {model.name: _recognizer(model, config) for model in config.offline_models}
     diarizers = {model.name: _diarization(model, config) for model in config.diarizers}
     preprocessor = serve.deployment(
         name="Preprocessor",
@@ -89,6 +78,17 @@ def build(args: ServerConfig) -> Application:
         _ledger() if config.auth.keys_file is not None else None,
         None if config.jobs is None else _jobs(config.jobs, preprocessor),
     )
+
+
+def _recognizer(model: ModelConfig, config: ServerConfig) -> Application:
+    """Chunks wait unbounded in front of a model, as far as Serve knows: a recording that has begun
+    must not be refused, and `preprocessor.max_audio_in_flight_s` bounds them."""
+    most_chunks = model.batch.max_batches_held * model.batch.max_batch_size
+    return serve.deployment(
+        name=model.name,
+        max_ongoing_requests=math.ceil(_ROOM_FOR_CHUNKS * most_chunks),
+        graceful_shutdown_timeout_s=config.limits.request_timeout_s,
+    )(Recognizer).bind(model)
 
 
 def _longest_call_s(config: ServerConfig) -> float:
