@@ -18,10 +18,9 @@ from serve_app.deployments.streaming.replica import Streaming
 from serve_app.environment import with_environment
 from serve_app.ingress.deployment import Ingress
 
-_ROOM_FOR_CHUNKS = 2 * MOST_BATCHES_HELD
-"""Of full batches, in a model replica: more than the preprocessors hand over, so that Serve's
-router never finds it full; it would ask again after up to half a second, in which the replica may
-run dry."""
+_ROOM_FOR_CHUNKS = 2
+"""In a model replica: more than the preprocessors hand over, so that Serve's router never finds it
+full; it would ask again after up to half a second, in which the replica may run dry."""
 _PLACES_PER_UPLOAD = 2
 """More than the ingress admits, so that it says "at capacity" itself, and at once. The proxy holds
 as many again in front of it before it refuses by itself; it counts each request for a moment."""
@@ -51,18 +50,7 @@ def build(args: ServerConfig) -> Application:
     config = with_environment(args, os.environ)
     limits = config.limits
     longest_s = _longest_call_s(config)
-    # Chunks wait unbounded in front of a model, as far as Serve knows: a recording that has begun
-    # must not be refused, and `preprocessor.max_audio_in_flight_s` bounds them.
-    recognizers = {
-        model.name: serve.deployment(
-            name=model.name,
-            max_ongoing_requests=math.ceil(
-                max(_ROOM_FOR_CHUNKS, 2 * model.batch.max_batches_held) * model.batch.max_batch_size
-            ),
-            graceful_shutdown_timeout_s=limits.request_timeout_s,
-        )(Recognizer).bind(model)
-        for model in config.offline_models
-    }
+    recognizers = {model.name: _recognizer(model, config) for model in config.offline_models}
     diarizers = {model.name: _diarization(model, config) for model in config.diarizers}
     preprocessor = serve.deployment(
         name="Preprocessor",
@@ -91,6 +79,18 @@ def build(args: ServerConfig) -> Application:
         _ledger() if config.auth.keys_file is not None else None,
         None if config.jobs is None else _jobs(config.jobs, preprocessor),
     )
+
+
+def _recognizer(model: ModelConfig, config: ServerConfig) -> Application:
+    """Chunks wait unbounded in front of a model, as far as Serve knows: a recording that has begun
+    must not be refused, and `preprocessor.max_audio_in_flight_s` bounds them."""
+    num_batches = max(MOST_BATCHES_HELD, model.batch.max_batches_held)
+    most_chunks = num_batches * model.batch.max_batch_size
+    return serve.deployment(
+        name=model.name,
+        max_ongoing_requests=math.ceil(_ROOM_FOR_CHUNKS * most_chunks),
+        graceful_shutdown_timeout_s=config.limits.request_timeout_s,
+    )(Recognizer).bind(model)
 
 
 def _longest_call_s(config: ServerConfig) -> float:

@@ -106,7 +106,8 @@ async def _measure(
             if load.name in args.loads:
                 await _settled(replicas)
                 runs += await _under(load, url, uploads, replicas, args, bar)
-                bar.console.print(report.table(runs[-2:], args.objective), markup=False)
+                table = report.table(runs[-2:], args.objective)
+                bar.console.print(table, markup=False, soft_wrap=True)
         if args.live_s:
             live = await _live(url, replicas, args, bar)
     return runs, live

@@ -13,6 +13,7 @@ _COLOURS = {
 }  # fmt: skip
 """Okabe and Ito's, which colour-blind readers can tell apart."""
 _BIN_S = 2.0
+_WAITS_S = (0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def plot_loads(runs: Sequence[Run], path: Path) -> None:
@@ -31,7 +32,9 @@ def plot_loads(runs: Sequence[Run], path: Path) -> None:
                        label=arms.NAMES[run.arm])  # fmt: skip
         load.set(title=f"{name}: {ours[0].load.story}")
         load.title.set_fontsize(8)
-        waits.set(xlabel="seconds", yscale="log")
+        waits.set(xlabel="seconds", yscale="log", ylim=(0.5, 200))
+        waits.set_yticks(_WAITS_S, [f"{wait_s:g}" for wait_s in _WAITS_S])
+        waits.minorticks_off()
         for axis in (load, replicas, waits):
             axis.set_xlim(0, ours[0].load.for_s + 15)
     axes[0, 0].set(ylabel="load, in full replicas")

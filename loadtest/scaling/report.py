@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from loadtest.bench.machine import describe_machine, describe_versions
 from loadtest.scaling import arms
@@ -97,7 +98,16 @@ def write(page: str, runs: Sequence[Run], live: Sequence[LiveRun], path: Path) -
         ],
         "live": [asdict(run) for run in live],
     }  # fmt: skip
-    path.with_suffix(".json").write_text(json.dumps(seen, default=float) + "\n")
+    path.with_suffix(".json").write_text(json.dumps(_rounded(seen)) + "\n")
+
+
+def _rounded(seen: Any) -> Any:
+    """To the millisecond."""
+    if isinstance(seen, dict):
+        return {key: _rounded(value) for key, value in seen.items()}
+    if isinstance(seen, list | tuple):
+        return [_rounded(value) for value in seen]
+    return round(seen, 3) if isinstance(seen, float) else seen
 
 
 def _seconds(value: float | None) -> str:

@@ -58,15 +58,7 @@ class Preprocessor:
         self._max_stored_audio_s = max_stored_audio_s
         self._name = uuid.uuid4().hex
         self._workloads = {model.name: Workload(model.name, model.batch) for model in models}
-        self._ahead = {
-            model.name: Ahead(
-                config.max_audio_in_flight_s,
-                model.batch.max_queued_audio_s,
-                config.max_chunks_in_flight * model.max_chunk_s,
-                full_batches(model.batch, model.batch.max_batches_held),
-            )
-            for model in models
-        }
+        self._ahead = {model.name: _ahead(config, model) for model in models}
         self._tellers = {
             name: Teller(self._name, workload, self._ahead[name])
             for name, workload in self._workloads.items()
@@ -267,6 +259,15 @@ class Preprocessor:
         if transcript.duration_s:
             self._metrics.audio_s.inc(transcript.duration_s, tags={"model": transcript.model})
         self._metrics.decode_s.observe(transcript.stage_times.decode_s)
+
+
+def _ahead(config: PreprocessorConfig, model: ModelConfig) -> Ahead:
+    return Ahead(
+        config.max_audio_in_flight_s,
+        model.batch.max_queued_audio_s,
+        config.max_chunks_in_flight * model.max_chunk_s,
+        full_batches(model.batch, model.batch.max_batches_held),
+    )
 
 
 async def _counted(

@@ -35,7 +35,7 @@ class Demand:
 
     caller: str
     told_at: float
-    """By the caller's clock, seconds since 1970."""
+    """By the caller's clock, seconds since 1970; those of nodes may differ by a few seconds."""
     waiting_audio_s: float
     """That could go to the model now, and that is with it."""
     arriving_audio_s_per_s: float

@@ -140,9 +140,7 @@ def _check_deployments(
             yield from check_diarizer_deployment(deployment, diarization, place)
         else:
             yield from check_policy(deployment, place, is_streaming=False)
-            yield from _check_user_config(
-                name, deployment.get("user_config"), f"{place}.user_config"
-            )
+            yield from _check_user_config(name, deployment.get("user_config"), place)
         yield from _check_places(name, deployment.get("max_ongoing_requests"), config, place)
         options = deployment.get("ray_actor_options")
         if isinstance(options, Mapping):
@@ -164,8 +162,9 @@ def _check_places(
 
 
 def _check_user_config(
-    name: str, user_config: Mapping[str, Any] | None, place: str
+    name: str, user_config: Mapping[str, Any] | None, deployment: str
 ) -> Iterator[ConfigError]:
+    place = f"{deployment}.user_config"
     if user_config is None:
         return
     if name in OWN_DEPLOYMENTS:

@@ -60,7 +60,7 @@ STREAMING_DEPLOYMENTS = [
     },
     {
         "name": "dozing",
-        "ray_actor_options": {"num_cpus": 0.05},
+        "ray_actor_options": {"num_cpus": 0.01},
         "autoscaling_config": {
             "min_replicas": 0,
             "initial_replicas": 0,

@@ -64,6 +64,22 @@ def caller(name: str) -> tuple[Workload, Ahead, Teller]:
     return workload, ahead, Teller(name, workload, ahead)
 
 
+async def send(
+    lengths_s: list[float],
+    recording: str,
+    by: tuple[Workload, Ahead, Teller],
+    router: Router,
+) -> None:
+    """One recording in chunks of these lengths."""
+    workload, ahead, teller = by
+    with workload.recording(sum(lengths_s)) as underway:
+        recognizer = TellingRecognizer(router, underway, ahead, teller)
+        underway.decoded(sum(lengths_s))
+        await asyncio.gather(
+            *(recognizer.recognize(_request(each, recording)) for each in lengths_s)
+        )
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_replicas_hold_about_two_batches_in_audio_seconds_and_all_is_answered(
     seed: int,
@@ -75,14 +91,8 @@ async def test_replicas_hold_about_two_batches_in_audio_seconds_and_all_is_answe
     longest_s = rng.choice([2.0, LONGEST_S])
 
     async def recording(index: int) -> None:
-        workload, ahead, teller = rng.choice(callers)
         lengths_s = [rng.uniform(0.5, longest_s) for _ in range(rng.randint(1, 8))]
-        with workload.recording(sum(lengths_s)) as underway:
-            recognizer = TellingRecognizer(router, underway, ahead, teller)
-            underway.decoded(sum(lengths_s))
-            await asyncio.gather(
-                *(recognizer.recognize(_request(each, f"{index}")) for each in lengths_s)
-            )
+        await send(lengths_s, f"{index}", rng.choice(callers), router)
 
     tasks = [asyncio.create_task(recording(index)) for index in range(120)]
     totals: list[float] = []
