@@ -255,7 +255,8 @@ class Trainer:
         )
         named = self.frame_head(encoded.transpose(1, 2))
         frame = nn.functional.cross_entropy(named.flatten(0, 1), wanted.flatten(), ignore_index=-1)
-        said = num_labels.sum().clamp(min=1)
+        # A recording that says nothing weighs as one of a single word.
+        said = num_labels.clamp(min=1).sum()
         return {"transducer": transducer.sum() / said, "ctc": ctc / said, "frame": frame}
 
     def _features(self, batch: corpus.Batch) -> tuple[Tensor, Tensor]:
