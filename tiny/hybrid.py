@@ -224,7 +224,7 @@ class Trainer:
         self.steps += 1
         self.rows_seen += len(batch.utterances)
         self.audio_s += float(batch.num_samples.sum()) / SAMPLE_RATE_HZ
-        return {name: float(loss) for name, loss in losses.items()}
+        return {name: loss.item() for name, loss in losses.items()}
 
     def _losses(self, batch: corpus.Batch) -> dict[str, Tensor]:
         model, recipe = self.model, self.recipe
