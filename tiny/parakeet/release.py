@@ -14,7 +14,7 @@ from tiny.parakeet.card import render_card
 from tiny.parakeet.evaluate import evaluate
 from tiny.parakeet.rows import draw_rows
 from tiny.parakeet.train import RECIPE
-from tiny.release import Release, TrainingOptions, TrainingReport
+from tiny.release import Release, TrainingOptions, TrainingReport, epochs_begun
 from tiny.speech import corpus
 from tiny.speech.recordings import TRAINING_SPEAKERS
 from tiny.speech.voices import ENGLISH_ACCENTS, TRAINING_VARIANTS
@@ -33,7 +33,7 @@ def train_release(options: TrainingOptions, scratch: Path, *, goes_on: bool) -> 
     begun = RELEASE.begin(goes_on=goes_on)
     rows = draw_rows(options.num_rows, options.seed)
     start = partial(go_on_from, weights=RELEASE.weights) if goes_on else None
-    trained = train(RECIPE, options, rows, scratch, start, goes_on=goes_on)
+    trained = train(RECIPE, options, rows, scratch, start, first_epoch=epochs_begun(begun))
     write(RELEASE, begun, options, rows, *trained)
 
 
