@@ -85,5 +85,7 @@ tiny: install  ## Train the embedded models again (about an hour each on two cor
 	@$(BIN)/python -m tiny parakeet --epochs 3 --minutes 10 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 2 --minutes 4.5 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 13 --continue
+	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 18 --continue
+	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 15 --continue
 	@$(BIN)/python -m tiny streaming
 	@$(BIN)/python -m tiny canary
