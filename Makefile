@@ -80,7 +80,7 @@ overload: install  ## Measure what is answered when ten times as much comes as c
 hours: install  ## Measure a recording of three hours against its parts; writes docs/hours.md
 	@$(BIN)/python -m loadtest.hours --report docs/hours.md
 
-tiny: install  ## Train the embedded models again (about an hour each on two cores)
+tiny: install  ## Train the embedded models again (an hour to an hour and a half each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32
 	@$(BIN)/python -m tiny parakeet --epochs 3 --minutes 10 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 2 --minutes 4.5 --continue

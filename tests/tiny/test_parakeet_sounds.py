@@ -121,3 +121,13 @@ def test_rows_without_words_have_a_loss_that_is_finite_and_moves_the_weights(sai
     assert all(np.isfinite(loss) and loss > 0 for loss in losses.values())
     assert all(torch.isfinite(parameter).all() for parameter in trainer.parameters)
     assert not trainer.frame_head.weight.equal(before)
+
+
+def test_a_further_stage_draws_none_of_the_epochs_before():
+    from tiny.release import epochs_begun
+
+    first = {"report": {"epochs_done": 3.5}}
+    second = {"report": {"epochs_done": 1.0}, "before": first}
+    assert epochs_begun({"before": None}) == 0
+    assert epochs_begun({"before": first}) == 4
+    assert epochs_begun({"before": second}) == 5
