@@ -83,10 +83,13 @@ hours: install  ## Measure a recording of three hours against its parts; writes 
 scaling: install  ## Measure the autoscaling policies beside Serve's default; writes docs/scaling.md
 	@$(BIN)/python -m loadtest.scaling --report docs/scaling.md
 
-tiny: install  ## Train the embedded models again (about an hour each on two cores)
+tiny: install  ## Train the embedded models again (an hour to an hour and a half each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32
 	@$(BIN)/python -m tiny parakeet --epochs 3 --minutes 10 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 2 --minutes 4.5 --continue
 	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 13 --continue
+	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 18 --continue
+	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 15 --continue
+	@$(BIN)/python -m tiny parakeet --epochs 4 --minutes 11 --continue
 	@$(BIN)/python -m tiny streaming
 	@$(BIN)/python -m tiny canary

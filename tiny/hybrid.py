@@ -94,12 +94,13 @@ def train(
     scratch: Path,
     start: Callable[[EncDecHybridRNNTCTCBPEModel], None] | None = None,
     *,
-    goes_on: bool = False,
+    first_epoch: int = 0,
 ) -> tuple[EncDecHybridRNNTCTCBPEModel, TrainingReport]:
     """Train from random weights, or from those that `start` puts into the model.
 
-    A model that `goes_on` has had its first, easier epoch. `scratch` gets the tokenizer and
-    the model as it is after each epoch.
+    `first_epoch` is how many its weights have had: what is drawn in them is not drawn again, and
+    only the very first is an easier one. `scratch` gets the tokenizer and the model as it is
+    after each epoch.
     """
     torch.manual_seed(options.seed)
     random.seed(options.seed)
@@ -109,13 +110,13 @@ def train(
     if start is not None:
         start(model)
     # Short recordings teach faster: the first epoch leaves out those that are joined.
-    short = rows if goes_on else [row for row in rows if len(row.parts) <= 1]
+    short = rows if first_epoch else [row for row in rows if len(row.parts) <= 1]
     epochs = [short] + [rows] * (options.epochs - 1)
     trainer = Trainer(recipe, model, options, num_rows=sum(map(len, epochs)))
     for epoch, chosen in enumerate(epochs):
-        speech = _Epoch(recipe, chosen, epoch, options)
+        speech = _Epoch(recipe, chosen, first_epoch + epoch, options)
         stream = DataLoader(speech, batch_size=None, num_workers=1, prefetch_factor=12)
-        trainer.run_epoch(epoch, stream, len(chosen))
+        trainer.run_epoch(first_epoch + epoch, stream, len(chosen))
         save(model, scratch / f"{recipe.name}.nemo")
         if trainer.progress >= 1:
             break
@@ -224,7 +225,7 @@ class Trainer:
         self.steps += 1
         self.rows_seen += len(batch.utterances)
         self.audio_s += float(batch.num_samples.sum()) / SAMPLE_RATE_HZ
-        return {name: float(loss) for name, loss in losses.items()}
+        return {name: loss.item() for name, loss in losses.items()}
 
     def _losses(self, batch: corpus.Batch) -> dict[str, Tensor]:
         model, recipe = self.model, self.recipe
@@ -255,7 +256,8 @@ class Trainer:
         )
         named = self.frame_head(encoded.transpose(1, 2))
         frame = nn.functional.cross_entropy(named.flatten(0, 1), wanted.flatten(), ignore_index=-1)
-        said = num_labels.sum().clamp(min=1)
+        # A recording that says nothing weighs as one of a single word.
+        said = num_labels.clamp(min=1).sum()
         return {"transducer": transducer.sum() / said, "ctc": ctc / said, "frame": frame}
 
     def _features(self, batch: corpus.Batch) -> tuple[Tensor, Tensor]:

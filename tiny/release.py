@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 import platform
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
@@ -135,6 +136,15 @@ class Release:
             return UNCOMMITTED if changed else git("rev-parse", "HEAD")
         except (OSError, subprocess.CalledProcessError):
             return UNCOMMITTED
+
+
+def epochs_begun(training: Mapping[str, Any]) -> int:
+    """Return how many epochs the stages before this one have begun in all."""
+    num_epochs = 0
+    while before := training.get("before"):
+        num_epochs += math.ceil(before["report"]["epochs_done"])
+        training = before
+    return num_epochs
 
 
 def digest(names: Iterable[str]) -> str:

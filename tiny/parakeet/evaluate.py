@@ -1,9 +1,11 @@
-"""A model -> word error rates and word times on speech that training never heard.
+"""A model -> word error rates and word times on speech that training never heard, and how many
+words it hears where nobody speaks.
 
 The sets are drawn from a seed and written as manifests (`eval/*.jsonl`); the audio is made
 from a manifest's line when it is needed. Every text is held out by `grammar.is_held_out`,
 every synthetic voice is of a variant that training does not use, and the only real person
-is one whom training has not heard.
+is one whom training has not heard. The sounds without speech are of the generator that
+training draws from, but none that it has heard.
 """
 
 from __future__ import annotations
@@ -22,14 +24,28 @@ from nemo.collections.asr.models import EncDecHybridRNNTCTCBPEModel
 from numpy.typing import NDArray
 from omegaconf import open_dict
 
-from tiny.parakeet.card import SETS
+from tiny.parakeet.card import BESIDE_KINDS, BESIDE_S, BESIDE_SETS, SETS, SILENCE, SOUND_SET
 from tiny.speech import augment, corpus, grammar
+from tiny.speech.augment import Waveform
 from tiny.speech.recordings import UNSEEN_SPEAKER, say_digits
-from tiny.speech.voices import Utterance, Word
+from tiny.speech.sounds import SOUNDS, draw_one
+from tiny.speech.voices import SAMPLE_RATE_HZ, Utterance, Word
 
 MANIFESTS = Path(__file__).parent / "eval"
+PAUSE_S = 0.3
+"""Before the first word of a recording and behind the last."""
+
 MP3_COMPRESSION = 0.7
 """Of libsndfile's scale for LAME, where 1 is the smallest file."""
+
+NUM_SOUNDS, SOUND_S = 40, 6.0
+"""How many recordings of each kind of sound there are, and how long they are."""
+
+SOUND_DBFS = (-40.0, -16.0)
+"""How loud they are."""
+
+_KEPT_S = 0.1
+"""Of the pause around speech, so much lies between it and a sound beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +98,7 @@ def render(item: Item) -> Utterance:
             for part in item.parts
         ]
     spoken = [Utterance(augment.match_level(u.waveform, -26.0), u.words, u.speaker) for u in spoken]
-    pauses_s = [0.3, *(rng.uniform(0.2, 2.0) for _ in spoken[1:]), 0.3]
+    pauses_s = [PAUSE_S, *(rng.uniform(0.2, 2.0) for _ in spoken[1:]), PAUSE_S]
     utterance = augment.join(spoken, pauses_s)
     # The floor of a quiet room: real recordings have no digital silence between words.
     waveform = augment.add_noise(utterance.waveform, rng, snr_db=40)
@@ -142,7 +158,77 @@ def evaluate(model: EncDecHybridRNNTCTCBPEModel, seed: int) -> dict[str, Any]:
         if name == "word-times":
             truth = [spoken[i].words for i in order]
             figures[name] |= _time_errors(truth, [r.words for r in results])
+    figures[SOUND_SET] = {
+        "alone": hear_sounds(model, seed),
+        "beside": {name: hear_beside_sounds(model, name, seed) for name in BESIDE_SETS},
+    }
     return figures
+
+
+def draw_sounds(seed: int) -> list[Item]:
+    """Draw the recordings in which nobody speaks; the line of each is the kind of its sound."""
+    rng = random.Random(f"evaluation sounds {seed}")
+    return [
+        Item(f"{kind}-{place:03}", (), "nobody", kind, rng.getrandbits(32))
+        for kind in SOUNDS
+        for place in range(NUM_SOUNDS)
+    ]
+
+
+def render_sound(item: Item) -> Waveform:
+    """Make the sound that an item describes; the same item gives the same samples."""
+    rng = random.Random(item.seed)
+    sound = draw_one(item.line, int(SOUND_S * SAMPLE_RATE_HZ), rng)
+    return np.clip(augment.match_level(sound, rng.uniform(*SOUND_DBFS)), -1, 1)
+
+
+def hear_sounds(model: EncDecHybridRNNTCTCBPEModel, seed: int) -> dict[str, dict[str, float]]:
+    """Return how many words are heard in each kind of sound, and write the sounds' manifest."""
+    items = draw_sounds(seed)
+    write_manifest(SOUND_SET, items)
+    texts = [r.text for r in recognize(model, [render_sound(item) for item in items])]
+    heard: dict[str, dict[str, float]] = {}
+    for kind in SOUNDS:
+        of_kind = [text for item, text in zip(items, texts, strict=True) if item.line == kind]
+        num_words = sum(len(text.split()) for text in of_kind)
+        heard[kind] = {
+            "recordings": len(of_kind),
+            "words_a_minute": round(60 * num_words / (len(of_kind) * SOUND_S), 2),
+            "empty": sum(not text for text in of_kind),
+        }
+    return heard
+
+
+def hear_beside_sounds(
+    model: EncDecHybridRNNTCTCBPEModel, name: str, seed: int
+) -> dict[str, float]:
+    """Return the word error rate of a set beside silence and beside each kind of sound."""
+    items = sorted(draw_items(name, seed), key=lambda item: len(item.text))
+    spoken = [render(item) for item in items]
+    rates: dict[str, float] = {}
+    for kind in BESIDE_KINDS:
+        waveforms = [
+            beside(utterance.waveform, kind, random.Random(f"{kind} {item.seed}"))
+            for utterance, item in zip(spoken, items, strict=True)
+        ]
+        texts = [r.text for r in recognize(model, waveforms)]
+        rates[kind] = round(word_error_rate(texts, [item.text for item in items]), 4)
+    return rates
+
+
+def beside(waveform: Waveform, kind: str, rng: random.Random) -> Waveform:
+    """Put sounds of a kind, each as loud as the speech, close before and behind it."""
+    cut = int((PAUSE_S - _KEPT_S) * SAMPLE_RATE_HZ)
+    num_samples = int(BESIDE_S * SAMPLE_RATE_HZ)
+    level_dbfs = float(10 * np.log10(np.mean(np.square(waveform)) + 1e-12))
+    around = [
+        np.zeros(num_samples, np.float32)
+        if kind == SILENCE
+        else augment.match_level(draw_one(kind, num_samples, rng), level_dbfs)
+        for _ in range(2)
+    ]
+    whole = np.concatenate([around[0], waveform[cut : len(waveform) - cut], around[1]])
+    return np.clip(whole, -1, 1).astype(np.float32)
 
 
 def with_word_times(model: EncDecHybridRNNTCTCBPEModel) -> None:

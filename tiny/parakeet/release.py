@@ -12,8 +12,9 @@ from nemo.collections.asr.models import EncDecHybridRNNTCTCBPEModel
 from tiny.hybrid import go_on_from, save, train
 from tiny.parakeet.card import render_card
 from tiny.parakeet.evaluate import evaluate
+from tiny.parakeet.rows import draw_rows
 from tiny.parakeet.train import RECIPE
-from tiny.release import Release, TrainingOptions, TrainingReport
+from tiny.release import Release, TrainingOptions, TrainingReport, epochs_begun
 from tiny.speech import corpus
 from tiny.speech.recordings import TRAINING_SPEAKERS
 from tiny.speech.voices import ENGLISH_ACCENTS, TRAINING_VARIANTS
@@ -21,8 +22,8 @@ from tiny.speech.voices import ENGLISH_ACCENTS, TRAINING_VARIANTS
 RELEASE = Release(
     "parakeet-tiny",
     recipe=(
-        "speech", "targets.py", "hybrid.py", "parakeet/tdt_loss.py", "parakeet/train.py",
-        "parakeet/parakeet.yaml", "data",
+        "speech", "targets.py", "hybrid.py", "parakeet/tdt_loss.py", "parakeet/rows.py",
+        "parakeet/train.py", "parakeet/parakeet.yaml", "data",
     ),
 )  # fmt: skip
 
@@ -30,9 +31,9 @@ RELEASE = Release(
 def train_release(options: TrainingOptions, scratch: Path, *, goes_on: bool) -> None:
     """Train, and write the weights, what they heard, and how."""
     begun = RELEASE.begin(goes_on=goes_on)
-    rows = corpus.draw_rows(options.num_rows, options.seed)
+    rows = draw_rows(options.num_rows, options.seed)
     start = partial(go_on_from, weights=RELEASE.weights) if goes_on else None
-    trained = train(RECIPE, options, rows, scratch, start, goes_on=goes_on)
+    trained = train(RECIPE, options, rows, scratch, start, first_epoch=epochs_begun(begun))
     write(RELEASE, begun, options, rows, *trained)
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from torch import Tensor
 
 from tiny.hybrid import Recipe
+from tiny.parakeet import rows
 from tiny.parakeet.tdt_loss import tdt_loss
 from tiny.release import TrainingOptions
-from tiny.speech import corpus
 
 DURATIONS = (0, 1, 2, 3, 4)
 
-OPTIONS = TrainingOptions(seed=1, epochs=6, minutes=32.0, num_rows=12_000, batch_audio_s=80.0)
+OPTIONS = TrainingOptions(seed=1, epochs=6, minutes=32.0, num_rows=13_200, batch_audio_s=80.0)
 
 
 def transducer_loss(
@@ -38,7 +38,7 @@ def transducer_loss(
 RECIPE = Recipe(
     name="parakeet-tiny",
     config=Path(__file__).with_name("parakeet.yaml"),
-    render_row=corpus.render,
+    render_row=rows.render,
     transducer_loss=transducer_loss,
     max_duration=DURATIONS[-1],
 )

@@ -76,6 +76,11 @@ def draw_rows(num_rows: int, seed: int, *, num_parts: Mapping[int, float] = NUM_
 
 def render(row: Row, rng: random.Random) -> Utterance:
     """Say a row once: in drawn voices, with drawn pauses, through a drawn line."""
+    return augment.distort(lay_out(row, rng), rng)
+
+
+def lay_out(row: Row, rng: random.Random) -> Utterance:
+    """Say a row once: in drawn voices, with drawn pauses of digital silence."""
     spoken = [say(part, rng) for part in row.parts]
     pauses_s = [
         rng.uniform(0.0, 0.6),
@@ -83,7 +88,7 @@ def render(row: Row, rng: random.Random) -> Utterance:
         # The last word must end before the last frame does.
         rng.uniform(0.1, 0.8),
     ]
-    return augment.distort(augment.join(spoken, pauses_s), rng)
+    return augment.join(spoken, pauses_s)
 
 
 def batches(

@@ -129,7 +129,7 @@ def _figures_of_parakeet(seed: int) -> dict[str, Any]:
     if facts["evaluation"]["seed"] != seed:
         return {"sha256": facts["weights"]["sha256"], "wer": {}}
     sets = facts["evaluation"]["figures"]
-    wer = {name: figures["wer"] for name, figures in sets.items()}
+    wer = {name: figures["wer"] for name, figures in sets.items() if name in parakeet.SETS}
     return {"sha256": facts["weights"]["sha256"], "wer": wer}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tiny.hybrid import go_on_from, train
 from tiny.parakeet.release import RELEASE as PARAKEET
 from tiny.parakeet.release import write
-from tiny.release import Release, TrainingOptions
+from tiny.release import Release, TrainingOptions, epochs_begun
 from tiny.streaming.card import render_card
 from tiny.streaming.evaluate import evaluate
 from tiny.streaming.rows import draw_rows
@@ -36,7 +36,7 @@ def train_release(options: TrainingOptions, scratch: Path, *, goes_on: bool) -> 
         start = partial(begin_with, weights=PARAKEET.weights)
         begun["began_with_sha256"] = hashlib.sha256(PARAKEET.weights.read_bytes()).hexdigest()
     rows = draw_rows(options.num_rows, options.seed)
-    trained = train(RECIPE, options, rows, scratch, start, goes_on=goes_on)
+    trained = train(RECIPE, options, rows, scratch, start, first_epoch=epochs_begun(begun))
     write(RELEASE, begun, options, rows, *trained)
 
 
