@@ -24,11 +24,11 @@ def add_options(parser: Any, **_: Any) -> None:
     add("--pace", type=float, default=1.0,
         help="audio seconds per second that live users speak (default: 1.0)")  # fmt: skip
     add("--max-error-rate", type=float, default=0.5, metavar="RATE",
-        help="an answer with more of its words wrong is a failed request (default: 0.5)")  # fmt: skip
+        help="an answer with more wrong words is a failed request (default: 0.5)")  # fmt: skip
     add("--max-run-error-rate", type=float, default=0.15, metavar="RATE",
         help="with more wrong over the whole run Locust ends in 1 (default: 0.15)")  # fmt: skip
     add("--speech", default="", metavar="FOLDER", include_in_web_ui=False,
-        help="of `python -m loadtest.users.speech FOLDER` (default: made, and kept in .cache/)")  # fmt: skip
+        help="by `python -m loadtest.users.speech` (default: made, kept in .cache/)")  # fmt: skip
 
 
 def options_of(environment: Environment) -> Namespace:

@@ -142,9 +142,7 @@ def _mixed(folder: Path, wanted: Wanted) -> Iterator[Spoken]:
         yield _clip(folder, f"mixed-{number}.{suffix}", upload, said.words, wanted)
 
 
-def _clip(
-    folder: Path, name: str, upload: bytes, words: tuple[str, ...], wanted: Wanted
-) -> Spoken:
+def _clip(folder: Path, name: str, upload: bytes, words: tuple[str, ...], wanted: Wanted) -> Spoken:
     from serve_app.audio.chunk import Chunker
     from serve_app.audio.decode import heard_blocks
     from serve_app.models.simulated import words_in

@@ -1,4 +1,4 @@
-"""Users who upload recordings to OpenAI's endpoint, and wait for the text or read it as it comes."""
+"""Users who upload recordings to OpenAI's endpoint, and wait for the text, or read as it comes."""
 
 import json
 import random

@@ -1,0 +1,122 @@
+"""The two loads that a capacity trial is made of. Run by `loadtest.capacity`, and by hand:
+
+    locust -f loadtest/capacity/search/locustfile.py --headless --host http://127.0.0.1:8000 \\
+        --users 1 --run-time 20s --stop-timeout 30 --arrivals-per-s 12 --records FOLDER Arrivals
+    locust -f loadtest/capacity/search/locustfile.py --headless --host http://127.0.0.1:8000 \\
+        --users 16 --spawn-rate 4 --run-time 12s --stop-timeout 60 --records FOLDER Streams
+"""
+
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # Locust puts only this folder there
+
+import gevent
+from gevent.pool import Group
+from locust import constant, events, task
+from locust.env import Environment
+from locust.exception import StopUser
+
+from loadtest.users.live import ASR, LiveUser
+from loadtest.users.options import options_of, speech_of
+from loadtest.users.records import write_records
+from loadtest.users.uploads import PATH, SpeakingUser
+
+_SEED = 11
+_DRAIN_MARGIN_S = 2.0
+_num_begun = 0
+
+
+class UnansweredError(Exception):
+    """Still without an answer when the trial was over."""
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: Any, **_: Any) -> None:
+    add = parser.add_argument
+    add("--arrivals-per-s", type=float, default=1.0, help="of all Arrivals together (default: 1)")
+    add("--records", default="", metavar="FOLDER", include_in_web_ui=False,
+        help="writes a line of JSON for each request here")  # fmt: skip
+
+
+@events.init.add_listener
+def begin(environment: Environment, **_: Any) -> None:
+    if folder := options_of(environment).records:
+        write_records(Path(folder))
+
+
+@events.test_start.add_listener
+def prepare(environment: Environment, **_: Any) -> None:
+    speech_of(environment)
+
+
+class Arrivals(SpeakingUser):
+    """Uploads that come when they come, whether those before are answered or not: an open loop, by
+    a Poisson process for --run-time. Each is timed from when it was due."""
+
+    concurrency = 4096
+    wait_time = constant(0)
+
+    @task
+    def arrive(self) -> None:
+        global _num_begun
+        worker = getattr(self.environment.runner, "worker_index", 0)
+        rng = random.Random(f"{_SEED} {worker} {_num_begun}")
+        _num_begun += 1
+        per_s = float(self.options.arrivals_per_s) / max(1, int(self.options.num_users))
+        self._waiting: dict[int, tuple[float, float]] = {}
+        bodies = [(spoken, self.form_of(spoken)) for spoken in self.speech.clips]
+        group, began_at = Group(), time.perf_counter()
+        due_at = began_at
+        while (due_at := due_at + rng.expovariate(per_s)) < began_at + float(self.options.run_time):
+            gevent.sleep(max(0.0, due_at - time.perf_counter()))
+            spoken, body = rng.choice(bodies)
+            group.spawn(self._send, spoken, body, due_at, due_at - began_at)
+        drain_s = float(self.environment.stop_timeout or 0.0) - _DRAIN_MARGIN_S
+        group.join(max(drain_s, 0.0))
+        waiting = list(self._waiting.values())
+        group.kill(block=False)
+        for audio_s, due in waiting:
+            self._unanswered(audio_s, due, began_at)
+        raise StopUser
+
+    def _send(self, spoken: Any, body: bytes, due_at: float, at_s: float) -> None:
+        key = id(gevent.getcurrent())
+        self._waiting[key] = (spoken.duration_s, due_at)
+        context = {"at_s": at_s, "late_s": time.perf_counter() - due_at}
+        self.upload(spoken, body, context)
+        self._waiting.pop(key)
+
+    def _unanswered(self, audio_s: float, due_at: float, began_at: float) -> None:
+        waited_s = time.perf_counter() - due_at
+        self.environment.events.request.fire(
+            request_type="POST",
+            name=PATH,
+            response_time=waited_s * 1000,
+            response_length=0,
+            exception=UnansweredError(f"after {waited_s:.1f} s"),
+            context={"audio_s": audio_s, "at_s": due_at - began_at},
+        )
+
+
+class Streams(LiveUser):
+    """Live streams over `/asr`, one after the other without a pause, from the moment that the user
+    is there to the end of --run-time; the last ones end in peace."""
+
+    wire = ASR
+    wait_time = constant(0)
+
+    def on_start(self) -> None:
+        super().on_start()
+        global _num_begun
+        self._number = _num_begun
+        _num_begun += 1
+
+    @task
+    def speak(self) -> None:
+        streams = self.speech.streams
+        self._number += 1
+        self.speak_once(streams[self._number % len(streams)])
