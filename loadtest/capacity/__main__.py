@@ -77,8 +77,8 @@ def _measure(args: argparse.Namespace) -> Results:
         args.upload_p95_s, args.final_p95_ms / 1e3, args.live_lag_p95_ms / 1e3, args.max_error_rate
     )
     found, speech = _prepared(args)
-    effort = _effort(args, found, speech, began_at + args.budget_s)
     with _server(args, found) as server:
+        effort = _effort(args, found, speech, time.monotonic() + args.budget_s)
         callers = Callers(
             server,
             speech,

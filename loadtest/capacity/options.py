@@ -71,8 +71,8 @@ def _add_simulation(parser: argparse.ArgumentParser) -> None:
 
 def _add_effort(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("effort").add_argument
-    add("--budget-s", type=float, default=540.0, metavar="S",
-        help="end about then, with what is known (default: %(default)s)")  # fmt: skip
+    add("--budget-s", type=float, default=450.0, metavar="S",
+        help="measure for about so long, the start not counted (default: %(default)s)")  # fmt: skip
     add("--trial-s", type=float, default=20.0, metavar="S",
         help="of the clock, each trial of uploads (default: %(default)s)")  # fmt: skip
     add("--clip-s", type=float, default=5.0, metavar="S",

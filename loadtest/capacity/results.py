@@ -22,16 +22,20 @@ class Found:
     overload: Trial | None
     """With more than it carries."""
     is_out_of_time: bool = False
+    """Before the climb or the bisection was done: it may carry more."""
 
     @property
     def ends(self) -> str:
         """Why the knee is where it is said to be."""
-        if self.confirmed is None:
-            return "nothing held"
-        if self.knee.broken is None:
-            return "the highest load that was tried held: it carries at least so much"
+        held = self.knee.held
+        if self.confirmed is None or held is None:
+            return "nothing held twice"
+        if self.confirmed.load < held.load:
+            return "what was found did not hold again, this did"
         if self.is_out_of_time:
-            return "time was up before the bisection was done: it carries at least so much"
+            return "time was up before the search was done: it may carry more"
+        if self.knee.broken is None:
+            return "the highest load that was allowed held: it may carry more"
         return "the objective breaks above"
 
 

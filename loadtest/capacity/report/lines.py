@@ -132,8 +132,7 @@ def _dilated(results: Results) -> Iterator[str]:
     served = results.served
     yield (
         f"Dilated {served.dilation:g} × for uploads and {served.live_dilation:g} × for live "
-        "streams: engines, arrivals and speech were so much slower than they would be, and all rates and "
-        "times are given as they would be at full speed. What the server itself takes weighs so "
+        "streams: engines, arrivals and speech were so much slower, and all rates and times are given as they would be at full speed. What the server itself takes weighs so "
         "much less in these latencies; its limits (`max_wait_s` among them) stayed in seconds of "
         "the clock."
     )

@@ -20,6 +20,8 @@ _LONGER = 1.5
 _STEP_BACK = 0.9
 _NUM_CONFIRMING = 3
 _WARM_UP_S = 8.0
+_MOST_TIMES = 1024.0
+"""What is begun with: no load beyond is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def uploads_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
         BenchError: Locust did not run.
     """
     callers.uploads(effort.start_per_s, for_s=_WARM_UP_S)
+    most = effort.start_per_s * _MOST_TIMES
 
     def measure(per_s: float) -> Trial:
         trial = callers.uploads(per_s, for_s=effort.trial_s)
@@ -68,8 +71,8 @@ def uploads_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
         measure,
         lambda trial: not broken_uploads(trial, objective),
         start=effort.start_per_s,
-        least=effort.start_per_s / 64,
-        most=effort.start_per_s * 1024,
+        least=effort.start_per_s / _MOST_TIMES,
+        most=most,
         growth=effort.growth,
         precision=effort.precision,
         has_time=_has_time(effort, 3 * effort.trial_s),
@@ -80,11 +83,11 @@ def uploads_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
         return callers.uploads(per_s, for_s=longer.trial_s)
 
     confirmed = _confirm(knee, again, broken_uploads, objective, longer, say)
-    overload = None
+    overload, is_out_of_time = None, _is_out_of_time(knee, effort, most, 0.0)
     if confirmed and effort.overload:
         overload = again(confirmed.load * effort.overload)
         say(_told(f"{effort.overload:g} × that", overload, broken_uploads, objective))
-    return Found(knee, confirmed, overload, _is_out_of_time(knee, effort))
+    return Found(knee, confirmed, overload, is_out_of_time)
 
 
 def streams_knee(callers: Callers, objective: Objective, effort: Effort, say: Say) -> Found:
@@ -120,7 +123,7 @@ def streams_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
     if confirmed and effort.overload and confirmed.load >= effort.most_streams:
         overload = callers.streams(effort.most_streams + max(2, effort.most_streams // 8))
         say(_told("more than there are slots", overload, broken_streams, objective))
-    return Found(knee, confirmed, overload, _is_out_of_time(knee, effort))
+    return Found(knee, confirmed, overload, _is_out_of_time(knee, effort, effort.most_streams, 1.0))
 
 
 def _confirm(
@@ -151,8 +154,10 @@ def _has_time(effort: Effort, needed_s: float) -> Callable[[], bool]:
     return lambda: time.monotonic() + needed_s < effort.until
 
 
-def _is_out_of_time(knee: Knee[Trial], effort: Effort) -> bool:
-    if knee.held is None or knee.broken is None:
+def _is_out_of_time(knee: Knee[Trial], effort: Effort, most: float, least_step: float) -> bool:
+    if knee.held is None:
         return False
-    gap = knee.broken.load / knee.held.load
-    return gap > 1 + effort.precision and knee.broken.load - knee.held.load > 1
+    if knee.broken is None:
+        return knee.held.load < most
+    step = knee.broken.load - knee.held.load
+    return knee.broken.load / knee.held.load > 1 + effort.precision and step > least_step

@@ -16,8 +16,9 @@ _T_95 = 2.13
 """Student's t for 95 % one-sided with the four degrees of freedom that six blocks leave."""
 _HOLD_S = 60.0
 """A wait that grows is judged by what it would be after so long."""
-_LATE_SHARE, _LATE_S = 0.1, 0.1
-"""Callers that send so much later than they are due measure themselves."""
+_LATE_SHARE = 0.25
+"""Of the objective: callers that send so much later than they are due measure themselves. What
+they are late counts as waiting in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def broken_uploads(trial: Trial, objective: Objective) -> list[str]:
     elif trial.growth and p95_s + trial.growth * _HOLD_S > objective.upload_p95_s:
         found.append(f"the wait grows by {trial.growth:.2f} s a second")
     late_s = quantile([each.late_s for each in trial.outcomes], 0.95) if trial.outcomes else 0.0
-    if late_s > max(_LATE_S, _LATE_SHARE * p95_s * trial.dilation):
+    if late_s > _LATE_SHARE * objective.upload_p95_s * trial.dilation:
         found.append(f"the callers themselves were {late_s:.2f} s late")
     return found
 
