@@ -124,6 +124,6 @@ class Results:
 
 def tries_of(found: Found) -> Sequence[Trial]:
     """All trials of a kind, by load, the confirming and the overloaded one among them."""
-    trials = [each.result for each in found.knee.tries]
-    trials += [each for each in (found.confirmed, found.overload) if each]
-    return sorted(trials, key=lambda trial: trial.load)
+    trials = [*(each.result for each in found.knee.tries), found.confirmed, found.overload]
+    once = {id(trial): trial for trial in trials if trial is not None}
+    return sorted(once.values(), key=lambda trial: trial.load)

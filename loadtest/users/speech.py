@@ -21,12 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 _INDEX = "index.json"
 _SEED = 7
-_NUM_MIXED = 36
 _SPREAD = 0.6
 _SHORTEST_S, _LONGEST_S = 1.5, 18.0
 """Lengths are log-normal, as those of utterances are."""
 _FORMATS = (("wav", "WAV"), ("flac", "FLAC"), ("ogg", "OGG"), ("mp3", "MP3"))
-_NUM_STREAMS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +70,9 @@ class Wanted:
     max_chunk_s: float = 30.0
     max_pause_s: float = 2.0
     """How the server cuts: what the simulated engine says hangs on it."""
+    num_mixed: int = 36
+    """Uploads beside the samples of the repository."""
+    num_streams: int = 16
 
 
 def speech_for(wanted: Wanted, cache: Path = ROOT / ".cache") -> Speech:
@@ -134,7 +135,7 @@ def _mixed(folder: Path, wanted: Wanted) -> Iterator[Spoken]:
     from loadtest.streams.utterances import recording
 
     rng = random.Random(_SEED)
-    for number in range(_NUM_MIXED):
+    for number in range(wanted.num_mixed):
         long_s = rng.lognormvariate(math.log(wanted.clip_s), _SPREAD)
         said = recording(number, at_least_s=min(max(long_s, _SHORTEST_S), _LONGEST_S) - 1.5)
         suffix, container = _FORMATS[number % len(_FORMATS)]
@@ -161,7 +162,7 @@ def _clip(folder: Path, name: str, upload: bytes, words: tuple[str, ...], wanted
 def _streams(folder: Path, wanted: Wanted) -> Iterator[Spoken]:
     from loadtest.streams.utterances import recording
 
-    for number in range(_NUM_STREAMS):
+    for number in range(wanted.num_streams):
         said = recording(1000 + number, at_least_s=wanted.stream_s - 1.5)
         name = f"stream-{number}.pcm"
         (folder / name).write_bytes(said.pcm)
@@ -189,7 +190,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.users.speech", description=__doc__)
     parser.add_argument("folder", type=Path)
     for name, default in asdict(Wanted()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=default)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     args = vars(parser.parse_args(argv))
     write(args.pop("folder"), Wanted(**args))
     return 0

@@ -10,7 +10,7 @@ from loadtest.capacity.results import Results
 from loadtest.capacity.serving import clips_of_a_batch
 
 AUDIO_POLICY = "serve_app.deployments.scaling:AudioPolicy"
-SLOTS_POLICY = "serve_app.deployments.streaming.scaling:SlotsPolicy"
+SLOTS_POLICY = "serve_app.deployments.scaling:SlotsPolicy"
 _BATCHES_HELD = 2
 """In one replica: one in work, one ready. What it holds cannot move to a new one."""
 _STREAMS_FREE = 0.2

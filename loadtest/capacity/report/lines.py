@@ -132,9 +132,9 @@ def _dilated(results: Results) -> Iterator[str]:
     served = results.served
     yield (
         f"Dilated {served.dilation:g} × for uploads and {served.live_dilation:g} × for live "
-        "streams: engines, arrivals and speech were so much slower, and all rates and times are given as they would be at full speed. What the server itself takes weighs so "
-        "much less in these latencies; its limits (`max_wait_s` among them) stayed in seconds of "
-        "the clock."
+        "streams: engines, arrivals and speech were so much slower, and all rates and times are "
+        "given as they would be at full speed. What the server itself takes weighs so much less in "
+        "these latencies; its limits (`max_wait_s` among them) stayed in seconds of the clock."
     )
     if (found := results.uploads) and found.confirmed:
         trial = found.confirmed
