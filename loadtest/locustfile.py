@@ -29,6 +29,9 @@ from loadtest.users.uploads import SseUser, UploadUser
 
 __all__ = ["AsrUser", "JobUser", "OpUser", "RealtimeUser", "SseUser", "UploadUser"]
 
+_AT_ONCE = 1000.0
+"""Users a second: all of them."""
+
 log = logging.getLogger(__name__)
 _counts: dict[Environment, WordCount] = {}
 
@@ -44,7 +47,12 @@ class Shape(LoadTestShape):
         peak = int(options.num_users or 1)
         length_s = float(options.run_time or 0)
         count = users_at(options.shape, self.get_run_time(), peak=peak, length_s=length_s)
-        return None if count is None else (count, float(options.spawn_rate or peak))
+        if count is not None:
+            return count, float(options.spawn_rate or peak)
+        # A master that quits does not wait for its workers: their users end first.
+        over_s = self.get_run_time() - length_s
+        is_waiting = self.runner.user_count and over_s < float(options.stop_timeout or 0.0)
+        return (0, _AT_ONCE) if is_waiting else None
 
 
 @events.init.add_listener

@@ -26,14 +26,17 @@ from loadtest.capacity.report import told, write
 from loadtest.capacity.report.advice import Expected, advise
 from loadtest.capacity.results import Results
 from loadtest.capacity.search.callers import Callers
+from loadtest.capacity.search.engine import report_often
 from loadtest.capacity.search.measuring import Effort, idle_cores, streams_knee, uploads_knee
 from loadtest.capacity.search.trials import Objective
 from loadtest.capacity.serving import (
     Curve,
     Served,
+    clips_of_a_batch,
     curve_of,
     dilation_for,
     live_dilation_for,
+    max_wait_s,
     models_of,
     served,
     serving,
@@ -43,13 +46,16 @@ from serve_app.errors import ConfigError
 
 _UPLOADS_PART = 0.5
 """Of the time, where both are measured."""
-_START_SHARE = 0.5
+_START_SHARE = 0.7
 """Of what a simulated engine's curve allows: where the climb begins."""
-_GROWTH_OF_KNOWN = 1.4
+_GROWTH_OF_KNOWN = 1.25
+_LEAST_TRIAL_S, _BATCHES_OF_A_TRIAL = 20.0, 12.0
+"""A wait that grows must have the time to show it."""
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parser_of(__doc__ or "").parse_args(argv)
+    report_often()
     try:
         results = _measure(args)
     except (BenchError, ConfigError) as error:
@@ -84,6 +90,7 @@ def _measure(args: argparse.Namespace) -> Results:
             speech,
             model=found.uploads.name if found.uploads else "",
             live_model=found.streams.name if found.streams else "",
+            burst=clips_of_a_batch(found.uploads, speech.mean_clip_s) if found.uploads else 0,
             num_workers=args.workers,
             dilation=found.dilation,
             live_dilation=found.live_dilation,
@@ -148,7 +155,17 @@ def _prepared(args: argparse.Namespace) -> tuple[Served, Speech]:
         live_dilation=live_dilation,
         num_slots=args.most_streams,
     )
-    return found, speech
+    batch_s = _full_batch_s(found, speech)
+    wait_s = args.max_wait_s or max_wait_s(args.upload_p95_s, batch_s, found.dilation)
+    return replace(found, max_wait_s=wait_s), speech
+
+
+def _full_batch_s(found: Served, speech: Speech) -> float:
+    """Of the clock; 0 of an engine whose curve is not known."""
+    model = found.uploads
+    if model is None or model.kind != "simulated":
+        return 0.0
+    return curve_of(model).full_batch_s(model, speech.mean_clip_s)
 
 
 def _effort(args: argparse.Namespace, found: Served, speech: Speech, until: float) -> Effort:
@@ -160,9 +177,10 @@ def _effort(args: argparse.Namespace, found: Served, speech: Speech, until: floa
         if model and model.kind == "simulated" and not args.url and found.dilation > 1.0:
             bound = curve_of(model).uploads_per_s(model, speech.mean_clip_s)
             start_per_s, growth = _START_SHARE * bound, _GROWTH_OF_KNOWN
+    batch_s = _full_batch_s(found, speech)
     most = found.num_slots * (args.replicas if args.url else 1)
     return Effort(
-        trial_s=args.trial_s,
+        trial_s=args.trial_s or max(_LEAST_TRIAL_S, _BATCHES_OF_A_TRIAL * batch_s),
         start_per_s=start_per_s,
         growth=growth,
         start_streams=max(1, most // 8),

@@ -73,8 +73,9 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("effort").add_argument
     add("--budget-s", type=float, default=450.0, metavar="S",
         help="measure for about so long, the start not counted (default: %(default)s)")  # fmt: skip
-    add("--trial-s", type=float, default=20.0, metavar="S",
-        help="of the clock, each trial of uploads (default: %(default)s)")  # fmt: skip
+    add("--trial-s", type=float, metavar="S",
+        help="of the clock, each trial of uploads (default: 20, or as long as twelve full "
+        "batches of a simulated engine take)")  # fmt: skip
     add("--clip-s", type=float, default=5.0, metavar="S",
         help="median length of uploads, which are log-normal (default: %(default)s)")  # fmt: skip
     add("--stream-s", type=float, default=8.0, metavar="S",
@@ -83,6 +84,9 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
     add("--most-streams", type=int, metavar="N",
         help="slots, in place of the file's (with a server of its own only)")  # fmt: skip
     add("--precision", type=float, default=0.1, help="of the knee (default: %(default)s)")
+    add("--max-wait-s", type=float, metavar="S",
+        help="limits.max_wait_s of a server of its own, of the clock (default: the objective of "
+        "uploads; dilated, what a trial has time for)")  # fmt: skip
     add("--overload", type=float, default=3.0, metavar="X",
         help="times the knee, to see what happens; 0: not (default: %(default)s)")  # fmt: skip
     add("--workers", type=int, default=1, help="processes of Locust (default: 1)")

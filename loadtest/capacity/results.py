@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from loadtest.capacity.search.knee import Knee
 from loadtest.capacity.search.trials import Objective, Trial
-from loadtest.capacity.serving import Served, curve_of
+from loadtest.capacity.serving import Served
 
 Broken = Callable[[Trial, Objective], list[str]]
-_AS_FAST = 0.9
-"""An engine that reaches so much of what its curve allows is what limits the server."""
+_BUSY = 0.9
+"""An engine that works so much of the time is what limits its server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +81,15 @@ class Results:
         return int(trial.load / self.num_replicas) if trial else 0
 
     @property
-    def share_of_curve(self) -> float | None:
-        """Of what the simulated engine alone could do in full batches; None of a real one."""
-        model = self.served.uploads
-        if model is None or model.kind != "simulated" or not self.uploads_per_s:
-            return None
-        bound = curve_of(model).uploads_per_s(model, self.mean_clip_s) * self.served.dilation
-        return self.uploads_per_s / bound
+    def busiest(self) -> float:
+        """Part of the time in which the engine worked in the trial that kept it busiest."""
+        trials = tries_of(self.uploads) if self.uploads else []
+        return max((trial.busy for trial in trials), default=0.0)
 
     @property
     def is_engine_bound(self) -> bool:
-        return self.share_of_curve is None or self.share_of_curve >= _AS_FAST
+        """Whether it was the engine that could do no more."""
+        return self.busiest >= _BUSY
 
     def upload_cpu_s(self) -> dict[str, float]:
         """CPU seconds of one upload by group, the largest first, without what idling takes."""

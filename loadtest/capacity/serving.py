@@ -16,6 +16,8 @@ from serve_app.config import ModelConfig, ServerConfig, SimulatedConfig
 
 _SIMULATED_CPUS = 0.05
 """Shares that Ray counts: all of a simulated server fits on any machine."""
+_BATCHES_WAITED = 4.0
+"""In a dilated server nobody waits for more: its queue would take longer to fill than a trial."""
 _UPLOADS_PER_S_OF_A_CORE = 8.0
 _STREAMS_OF_A_CORE = 6.0
 """What a server and its callers can be fed with on one core, cautiously."""
@@ -41,7 +43,10 @@ class Curve:
     def uploads_per_s(self, model: ModelConfig, clip_s: float) -> float:
         """That the engine alone could do, in full batches of clips of this length."""
         num = clips_of_a_batch(model, clip_s)
-        return num / (self.fixed_s + self.per_audio_s * num * clip_s)
+        return num / self.full_batch_s(model, clip_s)
+
+    def full_batch_s(self, model: ModelConfig, clip_s: float) -> float:
+        return self.fixed_s + self.per_audio_s * clips_of_a_batch(model, clip_s) * clip_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Served:
     """Set where simulated engines stand for those of the file."""
     dilation: float = 1.0
     live_dilation: float = 1.0
+    max_wait_s: float | None = None
+    """`limits.max_wait_s` of a server of its own, of the clock; the file's where None."""
 
     @property
     def num_slots(self) -> int:
@@ -66,6 +73,11 @@ def curve_of(model: ModelConfig) -> Curve:
     """Of a simulated engine."""
     cost = model.simulated
     return Curve(cost.fixed_s, cost.per_audio_s, cost.per_stream_s)
+
+
+def max_wait_s(objective_s: float, full_batch_s: float, dilation: float) -> float:
+    """Of the clock: as the advice has it, the objective; dilated, what a trial has time for."""
+    return min(objective_s * dilation, max(objective_s, _BATCHES_WAITED * full_batch_s))
 
 
 def clips_of_a_batch(model: ModelConfig, clip_s: float) -> int:
@@ -170,7 +182,8 @@ def serving(path: Path, found: Served) -> Iterator[Server]:
     def change(document: dict[str, Any]) -> None:
         lay_out(document["applications"][0], found, {each["name"]: each for each in entries})
 
-    with own_server(path, model, change=change) as server:
+    limits = {} if found.max_wait_s is None else {"max_wait_s": found.max_wait_s}
+    with own_server(path, model, limits=limits, change=change) as server:
         yield server
 
 

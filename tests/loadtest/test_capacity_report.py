@@ -9,6 +9,7 @@ import yaml
 from loadtest.capacity.report import told, write
 from loadtest.capacity.report.advice import AUDIO_POLICY, SLOTS_POLICY, Expected, advise
 from loadtest.capacity.results import Found, Results
+from loadtest.capacity.search.engine import EngineWork, work_in
 from loadtest.capacity.search.knee import Knee, Try
 from loadtest.capacity.search.trials import Objective, Outcome, Trial
 from loadtest.capacity.serving import (
@@ -16,6 +17,7 @@ from loadtest.capacity.serving import (
     dilation_for,
     lay_out,
     live_dilation_for,
+    max_wait_s,
     models_of,
     served,
 )
@@ -146,10 +148,38 @@ def test_the_page_stands_alone_and_says_what_is_simulated(results, tmp_path):
 
 
 def test_an_engine_that_is_not_the_bottleneck_is_told(results):
-    # 64 clips of 5 s in 41.2 ms are 1,553 a second; 500 are a third of them.
-    assert results.share_of_curve == pytest.approx(0.32, abs=0.01)
-    lines = told(results, Expected(), advise(results, Expected()))
-    assert any("NOT the engine" in line for line in lines)
+    def said(busy_s):
+        work = EngineWork(busy_s, num_batches=4, num_chunks=200, audio_s=900, padded_s=1000)
+        knee = results.uploads.confirmed
+        knee = replace(knee, engine=work, engine_wall_s=10.0)
+        measured = replace(results, uploads=found("uploads", knee, results.uploads.overload))
+        lines = told(measured, Expected(), advise(measured, Expected()))
+        return next(line for line in lines if "the engine worked" in line)
+
+    assert "NOT the engine" in said(3.0)
+    assert "it is what limits" in said(9.5)
+    assert "batches of 50 chunks of which 90% was audio" in said(9.5)
+
+
+def test_engine_work_is_read_from_the_metrics_of_its_model():
+    text = """\
+# HELP ray_chorus_model_seconds One run of the model.
+ray_chorus_model_seconds_sum{Component="core_worker",model="m",ReplicaId="a"} 2.5
+ray_chorus_model_seconds_sum{Component="core_worker",model="m",ReplicaId="b"} 1.0
+ray_chorus_model_seconds_sum{Component="core_worker",model="other"} 9.0
+ray_chorus_model_seconds_count{model="m"} 7
+ray_chorus_batch_padded_seconds_total{model="m"} 40.0
+ray_chorus_batch_audio_seconds_sum{model="m"} 36.0
+"""
+    work = work_in(text, "m")
+    assert (work.busy_s, work.num_batches, work.fill) == (3.5, 7, 0.9)
+    assert work_in("", "m") == EngineWork()
+
+
+def test_nobody_waits_for_more_than_a_trial_has_time_for():
+    assert max_wait_s(2.0, full_batch_s=0.05, dilation=1.0) == 2.0
+    assert max_wait_s(2.0, full_batch_s=4.0, dilation=90.0) == 16.0
+    assert max_wait_s(2.0, full_batch_s=0.0, dilation=1.0) == 2.0
 
 
 def test_a_simulated_engine_takes_the_place_of_the_files_own(results):

@@ -40,11 +40,22 @@ def test_a_trial_that_keeps_the_objective_has_no_complaints():
     assert broken_uploads(uploads([0.5] * 100), GOAL) == []
 
 
-def test_one_refusal_breaks_it_and_is_told_with_its_reason():
+def test_more_than_a_few_refusals_break_it_and_are_told_with_their_reason():
     refused = Outcome(0.0, 0.01, 5.0, error="CatchResponseError: 429 at_capacity")
-    trial = uploads([], outcomes=(*uploads([0.5] * 99).outcomes, refused))
     assert refused.is_refused
-    assert broken_uploads(trial, GOAL) == ["1 of 100 failed: 1 × 429 at_capacity"]
+    answered = uploads([0.5] * 98).outcomes
+    assert broken_uploads(uploads([], outcomes=(*answered, refused, refused)), GOAL) == [
+        "2 of 100 failed: 2 × 429 at_capacity"
+    ]
+    assert (
+        broken_uploads(uploads([], outcomes=(*answered[:-1], *answered[-2:], refused)), GOAL) == []
+    )
+
+
+def test_an_error_that_is_no_refusal_breaks_it_at_once():
+    lost = Outcome(0.0, 0.01, 5.0, error="CatchResponseError: 500 internal_error")
+    trial = uploads([], outcomes=(*uploads([0.5] * 999).outcomes, lost))
+    assert broken_uploads(trial, GOAL) == ["1 of 1000 failed: 1 × 500 internal_error"]
 
 
 def test_slow_answers_break_it_at_the_95th_percentile():

@@ -116,16 +116,24 @@ def stands_for(results: Results) -> Iterator[str]:
             )
     if served.dilation != 1.0 or served.live_dilation != 1.0:
         yield from _dilated(results)
-    if results.share_of_curve is not None:
-        yield (
-            f"The knee is at {results.share_of_curve:.0%} of what the curve allows an engine in "
-            "full batches: "
-            + (
-                "the engine is what limits it."
-                if results.is_engine_bound
-                else "NOT the engine limits it, but this machine and its callers; dilate more."
-            )
+    yield from _limited_by(results)
+
+
+def _limited_by(results: Results) -> Iterator[str]:
+    found = results.uploads
+    if found is None or found.confirmed is None or not found.confirmed.engine.num_batches:
+        return
+    trial = found.confirmed
+    yield (
+        f"At the knee of uploads the engine worked {trial.busy:.0%} of the time, in batches of "
+        f"{trial.engine.chunks_a_batch:.0f} chunks of which {trial.engine.fill:.0%} was audio and "
+        f"the rest padding; at most it worked {results.busiest:.0%}: "
+        + (
+            "it is what limits the server."
+            if results.is_engine_bound
+            else "NOT the engine limits this, but what stands around it, the callers too."
         )
+    )
 
 
 def _dilated(results: Results) -> Iterator[str]:
@@ -134,7 +142,13 @@ def _dilated(results: Results) -> Iterator[str]:
         f"Dilated {served.dilation:g} × for uploads and {served.live_dilation:g} × for live "
         "streams: engines, arrivals and speech were so much slower, and all rates and times are "
         "given as they would be at full speed. What the server itself takes weighs so much less in "
-        "these latencies; its limits (`max_wait_s` among them) stayed in seconds of the clock."
+        "these latencies."
+        + (
+            f" A server of {served.max_wait_s:.3g} s `max_wait_s` of the clock stands for one of "
+            f"{served.max_wait_s / served.dilation:.2g} s."
+            if served.max_wait_s
+            else ""
+        )
     )
     if (found := results.uploads) and found.confirmed:
         trial = found.confirmed

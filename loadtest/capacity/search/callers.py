@@ -14,6 +14,7 @@ from pathlib import Path
 from loadtest.bench.cpu import cpu_s_by_group, spent
 from loadtest.bench.load import BenchError
 from loadtest.bench.server import Server
+from loadtest.capacity.search.engine import METRICS_LAG_S, EngineWork, engine_work
 from loadtest.capacity.search.trials import Kind, Outcome, Trial, outcomes_in
 from loadtest.users.speech import ROOT, Speech
 
@@ -23,7 +24,6 @@ _WARM_UP = 0.15
 _LEAST_DRAIN_S = 20.0
 _SPREAD = 0.25
 """Streams begin over so much of one's length."""
-_STOP_S = 60.0
 _UPLOAD = ("POST", "/v1/audio/transcriptions")
 _STREAM = ("LIVE", "/asr final text")
 
@@ -36,20 +36,25 @@ class Callers:
     speech: Speech
     model: str
     live_model: str
+    burst: int = 0
+    """Uploads with which a trial begins, at once: it meets a full server then, and what follows
+    tells whether the wait shrinks or grows."""
     num_workers: int = 1
     """Processes of Locust; one sends some hundred uploads a second."""
     dilation: float = 1.0
     live_dilation: float = 1.0
 
     def uploads(self, per_s: float, *, for_s: float) -> Trial:
-        """Arrivals of a Poisson process; `per_s` and `for_s` are of the clock.
+        """Arrivals of a Poisson process behind a burst of `burst`; `per_s` and `for_s` are of the
+        clock.
 
         Raises:
             BenchError: Locust did not run.
         """
         drain_s = max(_LEAST_DRAIN_S, for_s)
         options = ["--users", str(self.num_workers), "--spawn-rate", str(self.num_workers)]
-        options += ["--arrivals-per-s", f"{per_s:.4f}", "--stop-timeout", f"{drain_s:.0f}"]
+        options += ["--arrivals-per-s", f"{per_s / self.num_workers:.4f}"]
+        options += ["--burst", str(self.burst // self.num_workers), "--drain-s", f"{drain_s:.0f}"]
         ran = self._run("Arrivals", options, for_s=for_s, kind=_UPLOAD)
         warm_s = _WARM_UP * for_s
         judged = tuple(each for each in ran.outcomes if each.at_s >= warm_s)
@@ -65,7 +70,6 @@ class Callers:
         spread_s = _SPREAD * longest_s
         options = ["--users", str(count), "--spawn-rate", f"{max(count / spread_s, 0.1):.3f}"]
         options += ["--pace", f"{1 / self.live_dilation:.6f}"]
-        options += ["--stop-timeout", f"{2 * longest_s + _STOP_S:.0f}"]
         ran = self._run("Streams", options, for_s=spread_s + longest_s / 2, kind=_STREAM)
         return ran.trial("streams", count, ran.wall_s, ran.outcomes, self.live_dilation)
 
@@ -73,7 +77,7 @@ class Callers:
         """What is run; by hand it does the same."""
         return [
             *(sys.executable, "-m", "locust", "-f", _LOCUSTFILE, "--headless", "--only-summary"),
-            *("--host", self.server.url, "--run-time", f"{for_s:.0f}s"),
+            *("--host", self.server.url, "--for-s", f"{for_s:.2f}"),
             *("--speech", str(self.speech.folder), "--records", str(records)),
             *("--model", self.model, "--live-model", self.live_model),
             *(("--processes", str(self.num_workers)) if self.num_workers > 1 else ()),
@@ -84,17 +88,21 @@ class Callers:
     def _run(self, user: str, options: list[str], *, for_s: float, kind: tuple[str, str]) -> "_Ran":
         with tempfile.TemporaryDirectory() as folder:
             command = self.command(user, options, for_s=for_s, records=Path(folder))
+            engine = engine_work(self.server.url, self.model)
             before, began_at = self._cpu_s(), time.monotonic()
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
             )
             wall_s = time.monotonic() - began_at
+            cpu_s = spent(before, self._cpu_s())
             outcomes = outcomes_in(Path(folder), *kind)
             if not outcomes:
                 tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
                 raise BenchError(f"Locust sent nothing:\n{tail}")
-            return _Ran(tuple(outcomes), wall_s, spent(before, self._cpu_s()))
+            time.sleep(METRICS_LAG_S)
+            worked = engine_work(self.server.url, self.model) - engine
+            return _Ran(tuple(outcomes), wall_s, cpu_s, worked)
 
     def _cpu_s(self) -> dict[str, float]:
         return {} if self.server.pid is None else cpu_s_by_group(self.server.pid)
@@ -105,6 +113,7 @@ class _Ran:
     outcomes: tuple[Outcome, ...]
     wall_s: float
     cpu_s: dict[str, float]
+    engine: EngineWork
 
     def trial(
         self,
@@ -123,6 +132,8 @@ class _Ran:
             dilation=dilation,
             cpu_s=self.cpu_s,
             cpu_wall_s=self.wall_s,
+            engine=self.engine,
+            engine_wall_s=max(each.at_s + each.took_s for each in self.outcomes),
             cpu_audio_s=sum(each.audio_s for each in answered),
             num_cpu_answered=len(answered),
         )

@@ -1,14 +1,17 @@
 """The two loads that a capacity trial is made of. Run by `loadtest.capacity`, and by hand:
 
     locust -f loadtest/capacity/search/locustfile.py --headless --host http://127.0.0.1:8000 \\
-        --users 1 --run-time 20s --stop-timeout 30 --arrivals-per-s 12 --records FOLDER Arrivals
+        --users 1 --for-s 20 --drain-s 30 --arrivals-per-s 12 --records FOLDER Arrivals
     locust -f loadtest/capacity/search/locustfile.py --headless --host http://127.0.0.1:8000 \\
-        --users 16 --spawn-rate 4 --run-time 12s --stop-timeout 60 --records FOLDER Streams
+        --users 16 --spawn-rate 4 --for-s 12 --records FOLDER Streams
+
+It ends when all have ended. --run-time would cut them off: a master does not wait for its workers.
 """
 
 import random
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from gevent.pool import Group
 from locust import constant, events, task
 from locust.env import Environment
 from locust.exception import StopUser
+from locust.runners import WorkerRunner
 
 from loadtest.users.live import ASR, LiveUser
 from loadtest.users.options import options_of, speech_of
@@ -26,7 +30,7 @@ from loadtest.users.records import write_records
 from loadtest.users.uploads import PATH, SpeakingUser
 
 _SEED = 11
-_DRAIN_MARGIN_S = 2.0
+_POLL_S = 0.25
 _num_begun = 0
 
 
@@ -37,7 +41,12 @@ class UnansweredError(Exception):
 @events.init_command_line_parser.add_listener
 def add_options(parser: Any, **_: Any) -> None:
     add = parser.add_argument
-    add("--arrivals-per-s", type=float, default=1.0, help="of all Arrivals together (default: 1)")
+    add("--for-s", type=float, default=20.0, help="nothing begins later (default: 20)")
+    add("--drain-s", type=float, default=30.0,
+        help="how long arrivals wait behind that for what is owed (default: 30)")  # fmt: skip
+    add("--arrivals-per-s", type=float, default=1.0, help="of each of Arrivals (default: 1)")
+    add("--burst", type=int, default=0,
+        help="as many arrive at once, first: a full server is met (default: 0)")  # fmt: skip
     add("--records", default="", metavar="FOLDER", include_in_web_ui=False,
         help="writes a line of JSON for each request here")  # fmt: skip
 
@@ -51,11 +60,22 @@ def begin(environment: Environment, **_: Any) -> None:
 @events.test_start.add_listener
 def prepare(environment: Environment, **_: Any) -> None:
     speech_of(environment)
+    if not isinstance(environment.runner, WorkerRunner):
+        gevent.spawn(_end, environment)
+
+
+def _end(environment: Environment) -> None:
+    """When nothing may begin any more and nobody is there any more."""
+    assert environment.runner is not None
+    gevent.sleep(float(options_of(environment).for_s))
+    while environment.runner.user_count:
+        gevent.sleep(_POLL_S)
+    environment.runner.quit()
 
 
 class Arrivals(SpeakingUser):
     """Uploads that come when they come, whether those before are answered or not: an open loop, by
-    a Poisson process for --run-time. Each is timed from when it was due."""
+    a Poisson process. Each is timed from when it was due."""
 
     concurrency = 4096
     wait_time = constant(0)
@@ -66,22 +86,26 @@ class Arrivals(SpeakingUser):
         worker = getattr(self.environment.runner, "worker_index", 0)
         rng = random.Random(f"{_SEED} {worker} {_num_begun}")
         _num_begun += 1
-        per_s = float(self.options.arrivals_per_s) / max(1, int(self.options.num_users))
         self._waiting: dict[int, tuple[float, float]] = {}
         bodies = [(spoken, self.form_of(spoken)) for spoken in self.speech.clips]
         group, began_at = Group(), time.perf_counter()
-        due_at = began_at
-        while (due_at := due_at + rng.expovariate(per_s)) < began_at + float(self.options.run_time):
-            gevent.sleep(max(0.0, due_at - time.perf_counter()))
+        for at_s in self._times(rng):
+            gevent.sleep(max(0.0, began_at + at_s - time.perf_counter()))
             spoken, body = rng.choice(bodies)
-            group.spawn(self._send, spoken, body, due_at, due_at - began_at)
-        drain_s = float(self.environment.stop_timeout or 0.0) - _DRAIN_MARGIN_S
-        group.join(max(drain_s, 0.0))
+            group.spawn(self._send, spoken, body, began_at + at_s, at_s)
+        group.join(float(self.options.drain_s))
         waiting = list(self._waiting.values())
         group.kill(block=False)
         for audio_s, due in waiting:
             self._unanswered(audio_s, due, began_at)
         raise StopUser
+
+    def _times(self, rng: random.Random) -> Iterator[float]:
+        """When arrivals are due, from the start."""
+        at_s = 0.0
+        yield from [at_s] * int(self.options.burst)
+        while (at_s := at_s + rng.expovariate(self.options.arrivals_per_s)) < self.options.for_s:
+            yield at_s
 
     def _send(self, spoken: Any, body: bytes, due_at: float, at_s: float) -> None:
         key = id(gevent.getcurrent())
@@ -103,8 +127,7 @@ class Arrivals(SpeakingUser):
 
 
 class Streams(LiveUser):
-    """Live streams over `/asr`, one after the other without a pause, from the moment that the user
-    is there to the end of --run-time; the last ones end in peace."""
+    """Live streams over `/asr`, one after the other without a pause, as long as one may begin."""
 
     wire = ASR
     wait_time = constant(0)
@@ -114,9 +137,12 @@ class Streams(LiveUser):
         global _num_begun
         self._number = _num_begun
         _num_begun += 1
+        self._last_at = time.perf_counter() + float(self.options.for_s)
 
     @task
     def speak(self) -> None:
+        if time.perf_counter() > self._last_at:
+            raise StopUser
         streams = self.speech.streams
         self._number += 1
         self.speak_once(streams[self._number % len(streams)])

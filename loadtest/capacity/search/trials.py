@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from loadtest.capacity.search.engine import EngineWork
+
 Kind: TypeAlias = Literal["uploads", "streams"]
 
 _NUM_BLOCKS = 6
@@ -33,6 +35,8 @@ class Objective:
     """From what is said to its text on show, while it is spoken."""
     max_error_rate: float = 0.15
     """Of words."""
+    max_refused: float = 0.01
+    """Part of the uploads that may be told to come later; any other error breaks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,14 @@ class Trial:
     cpu_audio_s: float = 0.0
     """Of all that was answered meanwhile, warm-up included."""
     num_cpu_answered: int = 0
+    engine: EngineWork = field(default_factory=EngineWork)
+    """Of uploads: over `engine_wall_s`."""
+    engine_wall_s: float = 0.0
+
+    @property
+    def busy(self) -> float:
+        """Part of the time in which the engine worked; 0 where that is not known."""
+        return min(1.0, self.engine.busy_s / self.engine_wall_s) if self.engine_wall_s else 0.0
 
     @property
     def answered(self) -> list[Outcome]:
@@ -170,7 +182,9 @@ def broken_streams(trial: Trial, objective: Objective) -> list[str]:
 
 def _broken(trial: Trial, objective: Objective) -> list[str]:
     found = []
-    if trial.failed:
+    num_refused = sum(each.is_refused for each in trial.failed)
+    is_few = trial.kind == "uploads" and num_refused <= objective.max_refused * len(trial.outcomes)
+    if len(trial.failed) > num_refused * is_few:
         reasons = Counter(_short(each.error) for each in trial.failed)
         told = ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common(2))
         found.append(f"{len(trial.failed)} of {len(trial.outcomes)} failed: {told}")
