@@ -42,6 +42,7 @@ from loadtest.capacity.serving import (
     serving,
 )
 from loadtest.users.speech import Speech, Wanted, speech_for
+from serve_app.config import SimulatedConfig
 from serve_app.errors import ConfigError
 
 _UPLOADS_PART = 0.5
@@ -90,6 +91,7 @@ def _measure(args: argparse.Namespace) -> Results:
             speech,
             model=found.uploads.name if found.uploads else "",
             live_model=found.streams.name if found.streams else "",
+            cost=_cost(found),
             burst=clips_of_a_batch(found.uploads, speech.mean_clip_s) if found.uploads else 0,
             num_workers=args.workers,
             dilation=found.dilation,
@@ -158,6 +160,11 @@ def _prepared(args: argparse.Namespace) -> tuple[Served, Speech]:
     batch_s = _full_batch_s(found, speech)
     wait_s = args.max_wait_s or max_wait_s(args.upload_p95_s, batch_s, found.dilation)
     return replace(found, max_wait_s=wait_s), speech
+
+
+def _cost(found: Served) -> SimulatedConfig | None:
+    model = found.uploads
+    return model.simulated if model and model.kind == "simulated" else None
 
 
 def _full_batch_s(found: Served, speech: Speech) -> float:

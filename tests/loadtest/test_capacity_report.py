@@ -22,6 +22,7 @@ from loadtest.capacity.serving import (
     served,
 )
 from serve_app import serve_config
+from serve_app.config import SimulatedConfig
 from serve_app.models.loader import PROJECT_ROOT
 
 CONFIG = PROJECT_ROOT / "configs/one_gpu.yaml"
@@ -149,7 +150,7 @@ def test_the_page_stands_alone_and_says_what_is_simulated(results, tmp_path):
 
 def test_an_engine_that_is_not_the_bottleneck_is_told(results):
     def said(busy_s):
-        work = EngineWork(busy_s, num_batches=4, num_chunks=200, audio_s=900, padded_s=1000)
+        work = EngineWork(busy_s, num_batches=4, padded_s=1000)
         knee = results.uploads.confirmed
         knee = replace(knee, engine=work, engine_wall_s=10.0)
         measured = replace(results, uploads=found("uploads", knee, results.uploads.overload))
@@ -158,7 +159,7 @@ def test_an_engine_that_is_not_the_bottleneck_is_told(results):
 
     assert "NOT the engine" in said(3.0)
     assert "it is what limits" in said(9.5)
-    assert "batches of 50 chunks of which 90% was audio" in said(9.5)
+    assert "batches of 25 uploads (50% audio" in said(9.5)
 
 
 def test_engine_work_is_read_from_the_metrics_of_its_model():
@@ -169,10 +170,11 @@ ray_chorus_model_seconds_sum{Component="core_worker",model="m",ReplicaId="b"} 1.
 ray_chorus_model_seconds_sum{Component="core_worker",model="other"} 9.0
 ray_chorus_model_seconds_count{model="m"} 7
 ray_chorus_batch_padded_seconds_total{model="m"} 40.0
-ray_chorus_batch_audio_seconds_sum{model="m"} 36.0
 """
     work = work_in(text, "m")
-    assert (work.busy_s, work.num_batches, work.fill) == (3.5, 7, 0.9)
+    assert work == EngineWork(busy_s=3.5, num_batches=7, padded_s=40)
+    exact = work.by(SimulatedConfig(fixed_s=0.5, per_audio_s=0.01))
+    assert exact.busy_s == pytest.approx(7 * 0.5 + 40 * 0.01)
     assert work_in("", "m") == EngineWork()
 
 

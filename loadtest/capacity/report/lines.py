@@ -126,8 +126,8 @@ def _limited_by(results: Results) -> Iterator[str]:
     trial = found.confirmed
     yield (
         f"At the knee of uploads the engine worked {trial.busy:.0%} of the time, in batches of "
-        f"{trial.engine.chunks_a_batch:.0f} chunks of which {trial.engine.fill:.0%} was audio and "
-        f"the rest padding; at most it worked {results.busiest:.0%}: "
+        f"{trial.uploads_a_batch:.0f} uploads ({trial.fill:.0%} audio, the rest padding); at most "
+        f"it worked {results.busiest:.0%}: "
         + (
             "it is what limits the server."
             if results.is_engine_bound

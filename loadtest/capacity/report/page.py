@@ -83,8 +83,8 @@ def conditions(results: Results) -> Iterator[str]:
         f"Objective: no errors, {goal.max_refused:.0%} of uploads refused at most; 95 of 100 "
         f"uploads within {goal.upload_p95_s:g} s and no wait that grows beyond it within a minute; "
         f"95 of 100 final texts of streams within {goal.final_p95_s * 1e3:.0f} ms, texts "
-        f"{goal.live_lag_p95_s * 1e3:.0f} ms behind the speaker; {goal.max_error_rate:.0%} of words "
-        "wrong"
+        f"{goal.live_lag_p95_s * 1e3:.0f} ms behind the speaker; at most "
+        f"{goal.max_error_rate:.0%} of words wrong"
     )
     yield (
         f"Uploads of {results.mean_clip_s:.1f} s on average in WAV, FLAC, MP3, Vorbis, Opus, AAC "
@@ -201,7 +201,7 @@ def _trial(trial: Trial, found: Found, broken: Broken, results: Results) -> dict
         "audio_s_per_s": trial.audio_s_per_s,
         "word_error_rate": trial.error_rate,
         "engine_busy": trial.busy,
-        "engine_fill": trial.engine.fill,
-        "engine_chunks_a_batch": trial.engine.chunks_a_batch,
+        "engine_fill": trial.fill,
+        "engine_uploads_a_batch": trial.uploads_a_batch,
         "broken": broken(trial, results.objective),
     }

@@ -17,6 +17,7 @@ from loadtest.bench.server import Server
 from loadtest.capacity.search.engine import METRICS_LAG_S, EngineWork, engine_work
 from loadtest.capacity.search.trials import Kind, Outcome, Trial, outcomes_in
 from loadtest.users.speech import ROOT, Speech
+from serve_app.config import SimulatedConfig
 
 _LOCUSTFILE = "loadtest/capacity/search/locustfile.py"
 _WARM_UP = 0.15
@@ -36,6 +37,8 @@ class Callers:
     speech: Speech
     model: str
     live_model: str
+    cost: SimulatedConfig | None = None
+    """Of the engine for recordings, where it is simulated."""
     burst: int = 0
     """Uploads with which a trial begins, at once: it meets a full server then, and what follows
     tells whether the wait shrinks or grows."""
@@ -102,6 +105,7 @@ class Callers:
                 raise BenchError(f"Locust sent nothing:\n{tail}")
             time.sleep(METRICS_LAG_S)
             worked = engine_work(self.server.url, self.model) - engine
+            worked = worked.by(self.cost) if self.cost else worked
             return _Ran(tuple(outcomes), wall_s, cpu_s, worked)
 
     def _cpu_s(self) -> dict[str, float]:

@@ -4,7 +4,9 @@ import os
 import re
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+
+from serve_app.config import SimulatedConfig
 
 METRICS_LAG_S = 2.5
 """Until what was done is told, by a server that was started with `METRICS_ENVIRONMENT`."""
@@ -18,30 +20,24 @@ class EngineWork:
     """Of all batches so far; all zero where it is not known."""
 
     busy_s: float = 0.0
+    """Of a real engine an estimate: Ray's exporter rebuilds sums from buckets."""
     num_batches: float = 0.0
-    num_chunks: float = 0.0
-    audio_s: float = 0.0
     padded_s: float = 0.0
+    """Audio and padding."""
 
     def __sub__(self, before: "EngineWork") -> "EngineWork":
         names = [field.name for field in fields(self)]
         return EngineWork(*(getattr(self, name) - getattr(before, name) for name in names))
 
-    @property
-    def fill(self) -> float:
-        """Audio over audio and padding."""
-        return self.audio_s / self.padded_s if self.padded_s else 0.0
-
-    @property
-    def chunks_a_batch(self) -> float:
-        return self.num_chunks / self.num_batches if self.num_batches else 0.0
+    def by(self, cost: SimulatedConfig) -> "EngineWork":
+        """Of a simulated engine, whose curve tells exactly how long it worked."""
+        busy_s = cost.fixed_s * self.num_batches + cost.per_audio_s * self.padded_s
+        return replace(self, busy_s=busy_s)
 
 
 _METRICS = {
     "busy_s": "chorus_model_seconds_sum",
     "num_batches": "chorus_model_seconds_count",
-    "num_chunks": "chorus_batch_size_sum",
-    "audio_s": "chorus_batch_audio_seconds_sum",
     "padded_s": "chorus_batch_padded_seconds_total",
 }
 

@@ -88,6 +88,17 @@ class Trial:
         return min(1.0, self.engine.busy_s / self.engine_wall_s) if self.engine_wall_s else 0.0
 
     @property
+    def fill(self) -> float:
+        """Audio over audio and padding, in the engine's batches; 0 where that is not known."""
+        padded_s = self.engine.padded_s
+        return min(1.0, self.cpu_audio_s / padded_s) if padded_s else 0.0
+
+    @property
+    def uploads_a_batch(self) -> float:
+        batches = self.engine.num_batches
+        return self.num_cpu_answered / batches if batches else 0.0
+
+    @property
     def answered(self) -> list[Outcome]:
         return [each for each in self.outcomes if not each.error]
 
