@@ -32,8 +32,8 @@ def carried(results: Results) -> Iterator[str]:
     if found := results.uploads:
         if trial := found.confirmed:
             yield (
-                f"{results.uploads_per_s:.3g} uploads a second of {results.mean_clip_s:.1f} s on "
-                f"average, {results.audio_s_per_s:.3g} audio hours an hour, 95 of 100 answered "
+                f"{number(results.uploads_per_s)} uploads a second of {results.mean_clip_s:.1f} s "
+                f"on average, {number(results.audio_s_per_s)} audio hours an hour, 95 of 100 answered "
                 f"within {trial.latency_s(0.95):.3g} s (objective: {goal.upload_p95_s:g} s). "
                 f"{_ends(found, broken_uploads, results)}"
             )
@@ -61,8 +61,8 @@ def when_full(results: Results) -> Iterator[str]:
             f"{trial.load / calm.load:.2g} × the uploads, for {trial.cpu_wall_s:.0f} s of the "
             f"clock: of {len(trial.outcomes)} that came {len(trial.answered)} were answered (p95 "
             f"{trial.latency_s(0.95):.3g} s), {len(refused)} refused (429, with Retry-After), "
-            f"{len(trial.failed) - len(refused)} neither; the audio answered is "
-            f"{trial.audio_s_per_s / calm.audio_s_per_s:.0%} of that at the knee."
+            f"{len(trial.failed) - len(refused)} neither; the audio answered a second is "
+            f"{trial.goodput / calm.goodput:.0%} of that at the knee."
         )
     found = results.streams
     if found and found.overload:
@@ -155,7 +155,7 @@ def _dilated(results: Results) -> Iterator[str]:
         yield (
             f"Measured: {trial.load:.3g} uploads a second of the clock, p95 "
             f"{trial.latency_s(0.95) * trial.dilation:.3g} s; it stands for "
-            f"{trial.per_s:.4g} a second and {trial.latency_s(0.95):.3g} s."
+            f"{number(trial.per_s)} a second and {trial.latency_s(0.95):.3g} s."
         )
     if (found := results.streams) and found.confirmed:
         trial = found.confirmed
@@ -176,8 +176,9 @@ def planned(results: Results, expected: Expected, advice: Advice) -> Iterator[st
         cost = f"{expected.currency}{advice.cost_per_stream_hour:.2g}"
         yield f"An hour of a live stream costs {cost}, a fifth of the slots free."
     if advice.replicas is not None:
+        hours = number(expected.audio_hours_per_hour or 0.0)
         yield (
-            f"{expected.audio_hours_per_hour:g} audio hours an hour need {advice.replicas} "
+            f"{hours} audio hours an hour need {advice.replicas} "
             f"replica{'s' if advice.replicas > 1 else ''} at {expected.use:.0%}, and for uploads "
             f"about {_cores_of(results, expected):.2g} cores."
         )
@@ -208,7 +209,12 @@ def shown(trial: Trial) -> str:
     """A load at full speed: streams stay as many."""
     if trial.kind == "streams":
         return f"{trial.load:.0f} streams"
-    return f"{trial.load * trial.dilation:.3g}/s"
+    return f"{number(trial.load * trial.dilation)}/s"
+
+
+def number(value: float) -> str:
+    """Three figures, or all of those before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _ms(time_s: float) -> str:

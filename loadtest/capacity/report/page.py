@@ -141,7 +141,7 @@ def _table(found: Found, broken: Broken, results: Results) -> Iterator[str]:
             lines.shown(trial),
             str(len(trial.outcomes)),
             str(len(trial.answered)),
-            *(f"{trial.latency_s(share):.3g}" for share in _SHARES),
+            *(f"{trial.latency_s(share):.3f}" for share in _SHARES),
             f"{trial.busy:.0%}" if trial.busy else "–",
             f"{trial.error_rate:.1%}",
         )

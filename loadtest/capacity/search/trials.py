@@ -112,6 +112,15 @@ class Trial:
         return sum(each.audio_s for each in self.answered) / self.window_s * self.dilation
 
     @property
+    def goodput(self) -> float:
+        """Audio answered a second of full speed, until the last answer came."""
+        if not self.answered:
+            return 0.0
+        first_s = min(each.at_s for each in self.outcomes)
+        last_s = max(each.at_s + each.took_s for each in self.answered)
+        return sum(each.audio_s for each in self.answered) / (last_s - first_s) * self.dilation
+
+    @property
     def per_s(self) -> float:
         return len(self.answered) / self.window_s * self.dilation
 
