@@ -42,7 +42,6 @@ from loadtest.capacity.serving import (
     serving,
 )
 from loadtest.users.speech import Speech, Wanted, speech_for
-from serve_app.config import SimulatedConfig
 from serve_app.errors import ConfigError
 
 _UPLOADS_PART = 0.5
@@ -86,17 +85,7 @@ def _measure(args: argparse.Namespace) -> Results:
     found, speech = _prepared(args)
     with _server(args, found) as server:
         effort = _effort(args, found, speech, time.monotonic() + args.budget_s)
-        callers = Callers(
-            server,
-            speech,
-            model=found.uploads.name if found.uploads else "",
-            live_model=found.streams.name if found.streams else "",
-            cost=_cost(found),
-            burst=clips_of_a_batch(found.uploads, speech.mean_clip_s) if found.uploads else 0,
-            num_workers=args.workers,
-            dilation=found.dilation,
-            live_dilation=found.live_dilation,
-        )
+        callers = _callers(args, found, speech, server)
         idle = idle_cores(server)
         uploads = streams = None
         if found.uploads:
@@ -118,6 +107,21 @@ def _measure(args: argparse.Namespace) -> Results:
         url=args.url or "",
         num_replicas=args.replicas if args.url else 1,
         remark=args.remark,
+    )
+
+
+def _callers(args: argparse.Namespace, found: Served, speech: Speech, server: Server) -> Callers:
+    uploads, streams = found.uploads, found.streams
+    return Callers(
+        server,
+        speech,
+        model=uploads.name if uploads else "",
+        live_model=streams.name if streams else "",
+        cost=uploads.simulated if uploads and uploads.kind == "simulated" else None,
+        burst=clips_of_a_batch(uploads, speech.mean_clip_s) if uploads else 0,
+        num_workers=args.workers,
+        dilation=found.dilation,
+        live_dilation=found.live_dilation,
     )
 
 
@@ -160,11 +164,6 @@ def _prepared(args: argparse.Namespace) -> tuple[Served, Speech]:
     batch_s = _full_batch_s(found, speech)
     wait_s = args.max_wait_s or max_wait_s(args.upload_p95_s, batch_s, found.dilation)
     return replace(found, max_wait_s=wait_s), speech
-
-
-def _cost(found: Served) -> SimulatedConfig | None:
-    model = found.uploads
-    return model.simulated if model and model.kind == "simulated" else None
 
 
 def _full_batch_s(found: Served, speech: Speech) -> float:

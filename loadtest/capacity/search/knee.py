@@ -69,14 +69,7 @@ def find_knee(
     def fits(load: float) -> float:
         return float(round(load)) if whole else load
 
-    last = attempt(fits(min(max(start, least), most)))
-    is_climbing = last.holds
-    while has_time() and last.holds == is_climbing:
-        following = fits(last.load * growth if is_climbing else last.load / growth)
-        following = min(max(following, least), most)
-        if following == last.load:
-            return Knee(tuple(tries))
-        last = attempt(following)
+    _climb(attempt, fits, start=start, least=least, most=most, growth=growth, has_time=has_time)
     knee = Knee(tuple(tries))
     while has_time() and knee.held and knee.broken:
         low, high = knee.held.load, knee.broken.load
@@ -85,4 +78,25 @@ def find_knee(
             break
         attempt(middle)
         knee = Knee(tuple(tries))
-    return Knee(tuple(tries))
+    return knee
+
+
+def _climb(
+    attempt: Callable[[float], Try[T]],
+    fits: Callable[[float], float],
+    *,
+    start: float,
+    least: float,
+    most: float,
+    growth: float,
+    has_time: Callable[[], bool],
+) -> None:
+    """Up until one breaks, or down until one holds; or to the end of what is allowed."""
+    last = attempt(fits(min(max(start, least), most)))
+    is_climbing = last.holds
+    while has_time() and last.holds == is_climbing:
+        following = fits(last.load * growth if is_climbing else last.load / growth)
+        following = min(max(following, least), most)
+        if following == last.load:
+            return
+        last = attempt(following)
