@@ -34,7 +34,8 @@ def carried(results: Results) -> Iterator[str]:
             yield (
                 f"{number(results.uploads_per_s)} uploads a second of {results.mean_clip_s:.1f} s "
                 f"on average, {number(results.audio_s_per_s)} audio hours an hour, 95 of 100 "
-                f"answered within {trial.latency_s(0.95):.3g} s (objective: {goal.upload_p95_s:g} s). "
+                f"answered within {trial.latency_s(0.95):.3g} s (objective: "
+                f"{goal.upload_p95_s:g} s). "
                 f"{_ends(found, broken_uploads, results)}"
             )
         else:
