@@ -130,8 +130,8 @@ def _prepared(args: argparse.Namespace) -> tuple[Served, Speech]:
     uploads, streams = models_of(args.config, args.model, args.live_model)
     uploads = None if args.only == "streams" else uploads
     streams = None if args.only == "uploads" else streams
-    if args.url and (args.simulate or args.most_streams):
-        raise BenchError("a server at --url is measured as it is: no --simulate, no --most-streams")
+    if args.url and (args.simulate or args.most_streams or args.dilate or args.dilate_streams):
+        raise BenchError("a server at --url is measured as it is: what changes it is not for it")
     cuts = uploads or streams
     assert cuts is not None
     wanted = Wanted(
@@ -163,7 +163,7 @@ def _prepared(args: argparse.Namespace) -> tuple[Served, Speech]:
     )
     batch_s = _full_batch_s(found, speech)
     wait_s = args.max_wait_s or max_wait_s(args.upload_p95_s, batch_s, found.dilation)
-    return replace(found, max_wait_s=wait_s), speech
+    return replace(found, max_wait_s=None if args.url else wait_s), speech
 
 
 def _full_batch_s(found: Served, speech: Speech) -> float:

@@ -42,7 +42,7 @@ def test_a_climb_ends_at_the_most_that_is_allowed():
 
 def test_what_never_holds_is_tried_down_to_the_least():
     knee, tried = search(0.0, start=2.0, least=0.5)
-    assert tried == [2.0, 1.0, 0.5]
+    assert tried == [2.0, 0.5]
     assert knee.held is None
 
 

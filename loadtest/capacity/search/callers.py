@@ -91,7 +91,8 @@ class Callers:
     def _run(self, user: str, options: list[str], *, for_s: float, kind: tuple[str, str]) -> "_Ran":
         with tempfile.TemporaryDirectory() as folder:
             command = self.command(user, options, for_s=for_s, records=Path(folder))
-            engine = engine_work(self.server.url, self.model)
+            is_offline = kind == _UPLOAD
+            engine = engine_work(self.server.url, self.model) if is_offline else EngineWork()
             before, began_at = self._cpu_s(), time.monotonic()
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             done = subprocess.run(
@@ -103,10 +104,13 @@ class Callers:
             if not outcomes:
                 tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
                 raise BenchError(f"Locust sent nothing:\n{tail}")
-            time.sleep(METRICS_LAG_S)
-            worked = engine_work(self.server.url, self.model) - engine
-            worked = worked.by(self.cost) if self.cost else worked
+            worked = self._worked_since(engine) if is_offline else engine
             return _Ran(tuple(outcomes), wall_s, cpu_s, worked)
+
+    def _worked_since(self, before: EngineWork) -> EngineWork:
+        time.sleep(METRICS_LAG_S)
+        worked = engine_work(self.server.url, self.model) - before
+        return worked.by(self.cost) if self.cost else worked
 
     def _cpu_s(self) -> dict[str, float]:
         return {} if self.server.pid is None else cpu_s_by_group(self.server.pid)

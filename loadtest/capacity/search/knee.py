@@ -91,11 +91,12 @@ def _climb(
     growth: float,
     has_time: Callable[[], bool],
 ) -> None:
-    """Up until one breaks, or down until one holds; or to the end of what is allowed."""
+    """Up until one breaks, or down until one holds, in greater steps, for trials that break take
+    long; or to the end of what is allowed."""
     last = attempt(fits(min(max(start, least), most)))
     is_climbing = last.holds
     while has_time() and last.holds == is_climbing:
-        following = fits(last.load * growth if is_climbing else last.load / growth)
+        following = fits(last.load * growth if is_climbing else last.load / growth**2)
         following = min(max(following, least), most)
         if following == last.load:
             return
