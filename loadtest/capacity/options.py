@@ -31,7 +31,7 @@ def parser_of(description: str) -> argparse.ArgumentParser:
     add("--model", help="for recordings, by name or alias (default: the file's)")
     add("--live-model", help="for live streams (default: the file's)")
     add("--only", choices=("uploads", "streams"), help="measure these alone")
-    add("--report", type=Path, metavar="FILE.html", help="also writes FILE.json")
+    add("--report", type=Path, metavar="FILE.html", help="also writes FILE.json and FILE.md")
     add("--remark", default="", help="for the report: what else the machine did, for example")
     _add_objective(parser)
     _add_simulation(parser)

@@ -144,6 +144,10 @@ def test_the_page_stands_alone_and_says_what_is_simulated(results, tmp_path):
     assert facts["simulated"] is True
     assert facts["one_replica"]["streams"] == 60
     assert [each["is_knee"] for each in facts["trials"]["uploads"]] == [True, False]
+    text = path.with_suffix(".md").read_text()
+    assert "SIMULATED" in text
+    assert "max_ongoing_requests: 128" in text
+    assert "| 500/s | 100 | 100 |" in text
     assert "NaN" not in page
     assert "\n".join(told(results, expected, advice)).count("SIMULATED") == 1
 

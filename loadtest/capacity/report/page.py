@@ -1,16 +1,17 @@
-"""Results in; a page of HTML that needs nothing else, and the same as JSON, out."""
+"""Results in; a page of HTML that needs nothing else, JSON and Markdown, out."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from loadtest.bench.machine import describe_machine, describe_versions
 from loadtest.capacity.report import lines
 from loadtest.capacity.report.advice import Advice, Expected
+from loadtest.capacity.report.markdown import markdown
 from loadtest.capacity.report.plots import plots
+from loadtest.capacity.report.tables import conditions, kinds, table
 from loadtest.capacity.results import Broken, Found, Results, tries_of
 from loadtest.capacity.search.trials import Trial, broken_streams, broken_uploads
 
@@ -35,11 +36,13 @@ figure svg { width: 100%; height: auto; } figcaption { font-weight: 600; padding
 
 
 def write(results: Results, expected: Expected, advice: Advice, path: Path) -> None:
-    """The page at `path`, and its JSON beside it."""
+    """The page at `path`, and JSON and Markdown beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(_page(results, expected, advice)) + "\n")
     content = json.dumps(facts(results, expected, advice), indent=1, ensure_ascii=False)
     path.with_suffix(".json").write_text(content + "\n")
+    text = "\n".join(markdown(results, expected, advice, path))
+    path.with_suffix(".md").write_text(text + "\n")
 
 
 def _page(results: Results, expected: Expected, advice: Advice) -> Iterator[str]:
@@ -66,34 +69,10 @@ def _page(results: Results, expected: Expected, advice: Advice) -> Iterator[str]
         for name, svg in plots(results).items()
     )
     yield f'<h2>Plots</h2><div class="plots">{"".join(drawn)}</div>'
-    for heading, found, broken in _kinds(results):
-        table = "".join(_table(found, broken, results))
-        yield f'<h2>{heading}</h2><div class="scroll">{table}</div>'
+    for heading, found, broken in kinds(results):
+        rows = "".join(_rows(table(found, broken, results)))
+        yield f'<h2>{heading}</h2><div class="scroll"><table>{rows}</table></div>'
     yield "</html>"
-
-
-def conditions(results: Results) -> Iterator[str]:
-    goal, served = results.objective, results.served
-    yield f"Callers' machine: {describe_machine()}"
-    yield describe_versions()
-    models = [model.name for model in (served.uploads, served.streams) if model]
-    where = f"server: {results.url}" if results.url else "a server of its own on the same machine"
-    limit = f"; max_wait_s {served.max_wait_s:g} s of the clock" if served.max_wait_s else ""
-    yield f"Models: {', '.join(models)}; {where}; {results.num_replicas} replica of each{limit}"
-    yield (
-        f"Objective: no errors, {goal.max_refused:.0%} of uploads refused at most; 95 of 100 "
-        f"uploads within {goal.upload_p95_s:g} s and no wait that grows beyond it within a minute; "
-        f"95 of 100 final texts of streams within {goal.final_p95_s * 1e3:.0f} ms, texts "
-        f"{goal.live_lag_p95_s * 1e3:.0f} ms behind the speaker; at most "
-        f"{goal.max_error_rate:.0%} of words wrong"
-    )
-    yield (
-        f"Uploads of {results.mean_clip_s:.1f} s on average in WAV, FLAC, MP3, Vorbis, Opus, AAC "
-        "and G.711, as a Poisson process; streams over /asr in packets of 100 ms; the run took "
-        f"{results.took_s / 60:.1f} minutes"
-    )
-    if results.remark:
-        yield results.remark
 
 
 def _cards(results: Results, expected: Expected, advice: Advice) -> Iterator[str]:
@@ -112,49 +91,18 @@ def _cards(results: Results, expected: Expected, advice: Advice) -> Iterator[str
         yield f'<div class="card"><b>{escape(value)}</b>{escape(what + mark)}, one replica</div>'
 
 
-def _kinds(results: Results) -> Iterator[tuple[str, Found, Broken]]:
-    if results.uploads:
-        yield "All trials of uploads", results.uploads, broken_uploads
-    if results.streams:
-        yield "All trials of live streams", results.streams, broken_streams
-
-
-def _table(found: Found, broken: Broken, results: Results) -> Iterator[str]:
-    heads = [
-        "load",
-        "came",
-        "answered",
-        "p50 s",
-        "p90 s",
-        "p95 s",
-        "p99 s",
-        "busy",
-        "words wrong",
-        "so",
-    ]
-    yield f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>"
-    for trial in tries_of(found):
-        complaints = broken(trial, results.objective)
-        so = escape("; ".join(complaints)) if complaints else "held"
-        if trial is found.confirmed:
-            so += ", the knee"
-        cells: Sequence[str] = (
-            lines.shown(trial),
-            str(len(trial.outcomes)),
-            str(len(trial.answered)),
-            *(f"{trial.latency_s(share):.3f}" for share in _SHARES),
-            f"{trial.busy:.0%}" if trial.busy else "–",
-            f"{trial.error_rate:.1%}",
-        )
-        row = "".join(f"<td>{cell}</td>" for cell in cells)
-        yield f'<tr>{row}<td class="{"broke" if complaints else ""}">{so}</td></tr>'
-    yield "</table>"
+def _rows(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    yield f"<tr>{''.join(f'<th>{head}</th>' for head in next(rows))}</tr>"
+    for *cells, so in rows:
+        told = "".join(f"<td>{cell}</td>" for cell in cells)
+        kind = "" if so.startswith("held") else "broke"
+        yield f'<tr>{told}<td class="{kind}">{escape(so)}</td></tr>'
 
 
 def facts(results: Results, expected: Expected, advice: Advice) -> dict[str, Any]:
     """All that the page says, for programs. Times and rates are at full speed, unless they are
     named `measured`."""
-    kinds = {
+    measured = {
         "uploads": (results.uploads, broken_uploads),
         "streams": (results.streams, broken_streams),
     }
@@ -180,7 +128,7 @@ def facts(results: Results, expected: Expected, advice: Advice) -> dict[str, Any
         "told": [*lines.carried(results), *lines.when_full(results), *lines.stands_for(results)],
         "trials": {
             name: [_trial(trial, found, broken, results) for trial in tries_of(found)]
-            for name, (found, broken) in kinds.items()
+            for name, (found, broken) in measured.items()
             if found
         },
     }
