@@ -13,6 +13,7 @@ says both what was measured and what it stands for.
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -56,6 +57,8 @@ _LEAST_TRIAL_S, _BATCHES_OF_A_TRIAL = 20.0, 12.0
 def main(argv: list[str] | None = None) -> int:
     args = parser_of(__doc__ or "").parse_args(argv)
     report_often()
+    # Whatever ends this, ends its server and its Locust, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         results = _measure(args)
     except (BenchError, ConfigError) as error:

@@ -16,7 +16,7 @@ from serve_app.config import ModelConfig, ServerConfig, SimulatedConfig
 
 _SIMULATED_CPUS = 0.05
 """Shares that Ray counts: all of a simulated server fits on any machine."""
-_BATCHES_WAITED = 4.0
+_BATCHES_WAITED = 8.0
 """In a dilated server nobody waits for more: its queue would take longer to fill than a trial."""
 _UPLOADS_PER_S_OF_A_CORE = 8.0
 _STREAMS_OF_A_CORE = 6.0

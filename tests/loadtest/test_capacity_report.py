@@ -184,7 +184,7 @@ ray_chorus_batch_padded_seconds_total{model="m"} 40.0
 
 def test_nobody_waits_for_more_than_a_trial_has_time_for():
     assert max_wait_s(2.0, full_batch_s=0.05, dilation=1.0) == 2.0
-    assert max_wait_s(2.0, full_batch_s=4.0, dilation=90.0) == 16.0
+    assert max_wait_s(2.0, full_batch_s=4.0, dilation=90.0) == 32.0
     assert max_wait_s(2.0, full_batch_s=0.0, dilation=1.0) == 2.0
 
 
