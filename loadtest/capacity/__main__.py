@@ -192,7 +192,7 @@ def _effort(args: argparse.Namespace, found: Served, speech: Speech, until: floa
         trial_s=args.trial_s or max(_LEAST_TRIAL_S, _BATCHES_OF_A_TRIAL * batch_s),
         start_per_s=start_per_s,
         growth=growth,
-        start_streams=max(1, most // 8),
+        start_streams=max(1, most // (2 if found.streams_are_simulated else 8)),
         most_streams=most,
         precision=args.precision,
         overload=args.overload,

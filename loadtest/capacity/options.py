@@ -71,14 +71,14 @@ def _add_simulation(parser: argparse.ArgumentParser) -> None:
 
 def _add_effort(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("effort").add_argument
-    add("--budget-s", type=float, default=450.0, metavar="S",
+    add("--budget-s", type=float, default=480.0, metavar="S",
         help="measure for about so long, the start not counted (default: %(default)s)")  # fmt: skip
     add("--trial-s", type=float, metavar="S",
         help="of the clock, each trial of uploads (default: 20, or as long as twelve full "
         "batches of a simulated engine take)")  # fmt: skip
     add("--clip-s", type=float, default=5.0, metavar="S",
         help="median length of uploads, which are log-normal (default: %(default)s)")  # fmt: skip
-    add("--stream-s", type=float, default=8.0, metavar="S",
+    add("--stream-s", type=float, default=6.0, metavar="S",
         help="length of a live stream (default: %(default)s)")  # fmt: skip
     add("--start-per-s", type=float, metavar="N", help="uploads a second to begin with")
     add("--most-streams", type=int, metavar="N",

@@ -203,7 +203,7 @@ def test_a_simulated_engine_takes_the_place_of_the_files_own(results):
 
 
 def test_dilation_fits_the_cores():
-    assert dilation_for(1553.0, num_cores=2) == 98.0
+    assert dilation_for(1553.0, num_cores=2) == 56.0
     assert dilation_for(5.0, num_cores=2) == 1.0
     assert live_dilation_for(64, num_cores=2) == 6.0
     assert live_dilation_for(1000, num_cores=2) == 16.0  # slower speech would be let go

@@ -20,6 +20,8 @@ _LONGER = 1.5
 _STEP_BACK = 0.9
 _NUM_CONFIRMING = 3
 _WARM_UP_S = 8.0
+_UPLOADS_AHEAD, _STREAMS_AHEAD = 6.0, 4.5
+"""Times a trial's length: what another one, the confirming one and the overload take."""
 _MOST_TIMES = 1024.0
 """What is begun with: no load beyond is tried."""
 
@@ -75,7 +77,7 @@ def uploads_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
         most=most,
         growth=effort.growth,
         precision=effort.precision,
-        has_time=_has_time(effort, 3 * effort.trial_s),
+        has_time=_has_time(effort, _UPLOADS_AHEAD * effort.trial_s),
     )
     longer = replace(effort, trial_s=effort.trial_s * _LONGER)
 
@@ -85,7 +87,7 @@ def uploads_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
     confirmed = _confirm(knee, again, broken_uploads, objective, longer, say)
     overload, is_out_of_time = None, _is_out_of_time(knee, effort, most, 0.0)
     if confirmed and effort.overload:
-        overload = again(confirmed.load * effort.overload)
+        overload = callers.uploads(confirmed.load * effort.overload, for_s=effort.trial_s)
         say(_told(f"{effort.overload:g} × that", overload, broken_uploads, objective))
     return Found(knee, confirmed, overload, is_out_of_time)
 
@@ -112,7 +114,7 @@ def streams_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
         growth=effort.growth,
         precision=effort.precision,
         whole=True,
-        has_time=_has_time(effort, 3 * stream_s),
+        has_time=_has_time(effort, _STREAMS_AHEAD * stream_s),
     )
 
     def again(count: float) -> Trial:
