@@ -23,8 +23,8 @@ _LOCUSTFILE = "loadtest/capacity/search/locustfile.py"
 _WARM_UP = 0.15
 """Of a trial; what came in it is not judged."""
 _LEAST_DRAIN_S = 20.0
-_SPREAD = 0.25
-"""Streams begin over so much of one's length."""
+_SPREAD = 0.5
+"""Streams begin over so much of the shortest one's length."""
 _UPLOAD = ("POST", "/v1/audio/transcriptions")
 _STREAM = ("LIVE", "/asr final text")
 
@@ -64,16 +64,17 @@ class Callers:
         return ran.trial("uploads", per_s, for_s - warm_s, judged, self.dilation)
 
     def streams(self, count: int) -> Trial:
-        """So many at once, each one recording at the pace that `live_dilation` leaves.
+        """So many at once, each one recording at the pace that `live_dilation` leaves. They begin
+        one after the other, and are all there before the first one ends.
 
         Raises:
             BenchError: Locust did not run.
         """
-        longest_s = max(each.duration_s for each in self.speech.streams) * self.live_dilation
-        spread_s = _SPREAD * longest_s
+        shortest_s = min(each.duration_s for each in self.speech.streams) * self.live_dilation
+        spread_s = _SPREAD * shortest_s
         options = ["--users", str(count), "--spawn-rate", f"{max(count / spread_s, 0.1):.3f}"]
         options += ["--pace", f"{1 / self.live_dilation:.6f}"]
-        ran = self._run("Streams", options, for_s=spread_s + longest_s / 2, kind=_STREAM)
+        ran = self._run("Streams", options, for_s=spread_s, kind=_STREAM)
         return ran.trial("streams", count, ran.wall_s, ran.outcomes, self.live_dilation)
 
     def command(self, user: str, options: list[str], *, for_s: float, records: Path) -> list[str]:

@@ -20,7 +20,7 @@ _LONGER = 1.5
 _STEP_BACK = 0.9
 _NUM_CONFIRMING = 3
 _WARM_UP_S = 8.0
-_UPLOADS_AHEAD, _STREAMS_AHEAD = 6.0, 4.5
+_UPLOADS_AHEAD, _STREAMS_AHEAD = 6.0, 4.0
 """Times a trial's length: what another one, the confirming one and the overload take."""
 _MOST_TIMES = 1024.0
 """What is begun with: no load beyond is tried."""
