@@ -50,7 +50,9 @@ _UPLOADS_PART = 0.5
 _START_SHARE = 0.7
 """Of what a simulated engine's curve allows: where the climb begins."""
 _GROWTH_OF_KNOWN = 1.25
-_LEAST_TRIAL_S, _BATCHES_OF_A_TRIAL = 20.0, 12.0
+_START_PER_S, _GROWTH_OF_UNKNOWN = 3.0, 3.0
+"""Of any other engine, which may carry ten a second or a thousand."""
+_LEAST_TRIAL_S, _BATCHES_OF_A_TRIAL = 12.0, 12.0
 """A wait that grows must have the time to show it."""
 
 
@@ -179,10 +181,10 @@ def _full_batch_s(found: Served, speech: Speech) -> float:
 
 def _effort(args: argparse.Namespace, found: Served, speech: Speech, until: float) -> Effort:
     """A simulated engine's curve tells where to begin."""
-    start_per_s, growth = args.start_per_s, 2.0
+    start_per_s, growth = args.start_per_s, _GROWTH_OF_UNKNOWN
     model = found.uploads
     if start_per_s is None:
-        start_per_s = 2.0
+        start_per_s = _START_PER_S
         if model and model.kind == "simulated" and not args.url and found.dilation > 1.0:
             bound = curve_of(model).uploads_per_s(model, speech.mean_clip_s)
             start_per_s, growth = _START_SHARE * bound, _GROWTH_OF_KNOWN

@@ -74,7 +74,7 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
     add("--budget-s", type=float, default=480.0, metavar="S",
         help="measure for about so long, the start not counted (default: %(default)s)")  # fmt: skip
     add("--trial-s", type=float, metavar="S",
-        help="of the clock, each trial of uploads (default: 20, or as long as twelve full "
+        help="of the clock, each trial of uploads (default: 12, or as long as twelve full "
         "batches of a simulated engine take)")  # fmt: skip
     add("--clip-s", type=float, default=5.0, metavar="S",
         help="median length of uploads, which are log-normal (default: %(default)s)")  # fmt: skip

@@ -132,6 +132,8 @@ def _limited_by(results: Results) -> Iterator[str]:
         + (
             "it is what limits the server."
             if results.is_engine_bound
+            else "what limits the server was not reached."
+            if found.knee.broken is None
             else "NOT the engine limits this, but what stands around it, the callers too."
         )
     )

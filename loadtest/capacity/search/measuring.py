@@ -20,7 +20,7 @@ _LONGER = 1.5
 _STEP_BACK = 0.9
 _NUM_CONFIRMING = 3
 _WARM_UP_S = 8.0
-_UPLOADS_AHEAD, _STREAMS_AHEAD = 6.0, 4.0
+_UPLOADS_AHEAD, _STREAMS_AHEAD = 5.0, 4.0
 """Times a trial's length: what another one, the confirming one and the overload take."""
 _MOST_TIMES = 1024.0
 """What is begun with: no load beyond is tried."""
@@ -35,6 +35,7 @@ class Effort:
     start_per_s: float = 2.0
     """Uploads a second of the clock, to begin with."""
     growth: float = 2.0
+    live_growth: float = 2.0
     start_streams: int = 4
     most_streams: int = 32
     precision: float = 0.1
@@ -111,7 +112,7 @@ def streams_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
         start=min(effort.start_streams, effort.most_streams),
         least=1,
         most=effort.most_streams,
-        growth=effort.growth,
+        growth=effort.live_growth,
         precision=effort.precision,
         whole=True,
         has_time=_has_time(effort, _STREAMS_AHEAD * stream_s),
