@@ -9,7 +9,8 @@ from loadtest.capacity.serving import Served
 
 Broken = Callable[[Trial, Objective], list[str]]
 _BUSY = 0.9
-"""An engine that works so much of the time is what limits its server."""
+_FULL = 0.75
+"""An engine that works so much of the time, in batches so full, is what limits its server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,26 @@ class Results:
 
     @property
     def is_engine_bound(self) -> bool:
-        """Whether it was the engine that could do no more."""
-        return self.busiest >= _BUSY
+        """Whether it was the engine that could do no more: it worked all the time, and its batches
+        were full. With few in each it is busy at any load, and could take more."""
+        return self.busiest >= _BUSY and self.fullest >= _FULL
+
+    @property
+    def fullest(self) -> float:
+        """Part of what the budget allows, in the mean batch of the trial with the fullest."""
+        model = self.served.uploads
+        if model is None or self.uploads is None:
+            return 0.0
+        allowed_s, size = model.batch.max_batch_audio_s, model.batch.max_batch_size
+        parts = [
+            max(
+                trial.engine.padded_s / trial.engine.num_batches / allowed_s,
+                trial.uploads_a_batch / size,
+            )
+            for trial in tries_of(self.uploads)
+            if trial.engine.num_batches
+        ]
+        return max(parts, default=0.0)
 
     def upload_cpu_s(self) -> dict[str, float]:
         """CPU seconds of one upload by group, the largest first, without what idling takes."""

@@ -128,7 +128,7 @@ def _limited_by(results: Results) -> Iterator[str]:
     yield (
         f"At the knee of uploads the engine worked {trial.busy:.0%} of the time, in batches of "
         f"{trial.uploads_a_batch:.0f} uploads ({trial.fill:.0%} audio, the rest padding); at most "
-        f"it worked {results.busiest:.0%}: "
+        f"it worked {results.busiest:.0%}, in batches {results.fullest:.0%} full: "
         + (
             "it is what limits the server."
             if results.is_engine_bound
