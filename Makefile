@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser postgres test test-long check bench overload hours scaling tiny
+.PHONY: help install run serve stop browser postgres test test-long check bench overload load capacity hours scaling tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -76,6 +76,15 @@ bench: install  ## Measure the server against the model alone; writes docs/bench
 
 overload: install  ## Measure what is answered when ten times as much comes as can be done
 	@$(BIN)/python -m loadtest.overload --config configs/simulated.yaml
+
+load: install  ## Locust's users against URL=… (USERS=10 FOR=1m SHAPE=steady; UI=1: its page)
+	@$(BIN)/locust -f loadtest/locustfile.py --host $(if $(filter command,$(origin URL)),$(URL),http://127.0.0.1:$(PORT)) \
+	  --users $(or $(USERS),10) --run-time $(or $(FOR),1m) --shape $(or $(SHAPE),steady) \
+	  --stop-timeout 60 $(if $(UI),,--headless --only-summary)
+
+capacity: install  ## How much CONFIG=… carries, and what to write down; ARGS="--simulate" without a GPU
+	@$(BIN)/python -m loadtest.capacity --config $(CONFIG) \
+	  --report build/capacity/$(basename $(notdir $(CONFIG))).html $(ARGS)
 
 hours: install  ## Measure a recording of three hours against its parts; writes docs/hours.md
 	@$(BIN)/python -m loadtest.hours --report docs/hours.md

@@ -10,11 +10,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -73,11 +74,13 @@ def own_server(
     *,
     limits: Mapping[str, float] | None = None,
     num_replicas: int = 1,
+    change: Callable[[dict[str, Any]], None] = lambda document: None,
 ) -> Iterator[Server]:
     """A server of `model` alone, fixed at one replica, so that one engine faces one engine; or at
     `num_replicas` of it.
 
-    `limits` are laid over those of the file. Its jobs are its own, and end with it.
+    `limits` are laid over those of the file, and `change` has the last word on it. Its jobs are its
+    own, and end with it.
 
     Raises:
         BenchError: it did not become ready; with the end of its log.
@@ -86,6 +89,7 @@ def own_server(
         fixed = Path(folder) / "config.yaml"
         document = fixed_config(config, model, limits or {}, num_replicas=num_replicas)
         _keep_jobs_in(Path(folder), document)
+        change(document)
         fixed.write_text(yaml.safe_dump(document))
         if (flags := config.with_name(FLAGS_FILE)).is_file():
             shutil.copy(flags, folder)  # `chorus serve` reads it from beside its config

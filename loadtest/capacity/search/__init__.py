@@ -1,0 +1,1 @@
+"""Loads in, trials out: where the objective breaks."""

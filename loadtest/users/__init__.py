@@ -1,0 +1,1 @@
+"""Locust's users: clients of a Chorus server who check what they are answered."""
