@@ -109,7 +109,9 @@ def _ask(connection: http.client.HTTPConnection, body: bytes, index: int) -> Ans
         stage, _, duration_ms = entry.strip().partition(";dur=")
         if duration_ms:
             stages_s[stage] = float(duration_ms) / 1000
-    return Answer(json.loads(content)["text"], answered_at - began_at, stages_s, index, answered_at)
+    told = json.loads(content)
+    stages_s |= told.get("stages_s", {})  # a rival's way to say it
+    return Answer(told["text"], answered_at - began_at, stages_s, index, answered_at)
 
 
 def _body(clip: Clip, model: str) -> bytes:

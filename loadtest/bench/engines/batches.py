@@ -39,9 +39,7 @@ def batches_of(answers: Iterable[Answer], durations_s: Sequence[float]) -> list[
             same.append([])
         same[-1].append(answer)
     found = [
-        Batch(
-            tuple(durations_s[answer.index] for answer in group), group[0].answered_at, model_s
-        )
+        Batch(tuple(durations_s[answer.index] for answer in group), group[0].answered_at, model_s)
         for model_s, same in groups.items()
         for group in same
     ]
@@ -80,7 +78,9 @@ def window_packing(
     waiting: list[float] = []
     found: list[Batch] = []
     while True:
-        waiting += [each for _, each in zip(range(num_waiting - len(waiting)), coming, strict=False)]
+        waiting += [
+            each for _, each in zip(range(num_waiting - len(waiting)), coming, strict=False)
+        ]
         if len(waiting) < num_waiting:
             return found
         oldest = waiting[0]

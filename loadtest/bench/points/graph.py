@@ -1,1 +1,125 @@
-def run(bench): raise NotImplementedError
+"""Point 4: what the graph costs by itself: the way of a request to an engine that takes no time.
+
+Beside it, on the same uploads and in turn with it, uvicorn and FastAPI that only read them.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadtest.bench.clips import Clip, noise_clip
+from loadtest.bench.cpu import cpu_s_by_group, spent
+from loadtest.bench.engines.dilated import with_cost
+from loadtest.bench.engines.stages import cpu_table, stages_of, stages_table
+from loadtest.bench.findings import Figure, Finding, Plot, Table
+from loadtest.bench.load import Answer, LoadRun, run_load
+from loadtest.bench.points.plan import Bench
+from loadtest.bench.ratios import Estimate, estimate, of_neighbours
+from loadtest.bench.rivals.launch import rival
+from serve_app.config import SimulatedConfig
+
+_CLIP_S = 5.0
+_AIM_MS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One caller, then many, on one of the two."""
+
+    alone: LoadRun
+    crowd: LoadRun
+
+    @property
+    def p50_ms(self) -> float:
+        return statistics.median(each.latency_s for each in self.alone.answers) * 1000
+
+    @property
+    def over_engine_ms(self) -> float:
+        """The engine's own time taken off, as the server tells it for each request."""
+        return 1000 * statistics.median(
+            each.latency_s - each.stages_s.get("model", 0.0) for each in self.alone.answers
+        )
+
+    @property
+    def per_s(self) -> float:
+        return len(self.crowd.answers) / self.crowd.wall_s
+
+
+def run(bench: Bench) -> Finding:
+    plan = bench.plan
+    model = with_cost(bench.simulated, SimulatedConfig(fixed_s=0.0, per_audio_s=0.0))
+    clips = [noise_clip("a.wav", _CLIP_S, seed=seed) for seed in range(16)]
+    bench.told.steps(1 + 2 * plan.repetitions)
+    bench.told.step("starting both")
+    server = bench.arena.serve(bench.simulated_config, model)
+    assert server.pid is not None
+    ours: list[Turn] = []
+    bares: list[Turn] = []
+    with rival("bare") as bare:
+        for url in (server.url, bare):
+            run_load(url, clips * 4, model=model.name, concurrency=plan.graph_callers)
+        before = cpu_s_by_group(server.pid)
+        for number in range(plan.repetitions):
+            for name, url, turns in (("chorus", server.url, ours), ("bare", bare, bares)):
+                bench.told.step(f"{name}, {number + 1} of {plan.repetitions}")
+                turns.append(_turn(bench, url, clips, model.name))
+        cpu_s = spent(before, cpu_s_by_group(server.pid))
+    return _finding(bench, ours, bares, cpu_s)
+
+
+def _turn(bench: Bench, url: str, clips: Sequence[Clip], model: str) -> Turn:
+    num, callers = bench.plan.graph_requests, bench.plan.graph_callers
+    chosen = (list(clips) * (num // len(clips) + 1))[:num]
+    return Turn(
+        run_load(url, chosen[: num // 2], model=model, concurrency=1),
+        run_load(url, chosen, model=model, concurrency=callers),
+    )
+
+
+def _finding(
+    bench: Bench, ours: Sequence[Turn], bares: Sequence[Turn], cpu_s: dict[str, float]
+) -> Finding:
+    callers = bench.plan.graph_callers
+    alone: list[Answer] = [answer for turn in ours for answer in turn.alone.answers]
+    crowd: list[Answer] = [answer for turn in ours for answer in turn.crowd.answers]
+    over_ms = [turn.over_engine_ms for turn in ours]
+    per_s = estimate([turn.per_s for turn in ours])
+    bare_per_s = estimate([turn.per_s for turn in bares])
+    bare_ms = estimate([turn.p50_ms for turn in bares])
+    columns = {"one caller": stages_of(alone), f"{callers} callers": stages_of(crowd)}
+    return Finding(
+        point=4,
+        title="What the graph itself costs",
+        figures=(
+            Figure("p50 of one caller less the engine's time", estimate(over_ms), _control(over_ms),
+                   aim=_AIM_MS, is_at_most=True, digits=2, unit="ms"),
+            Figure("the same of bare uvicorn", bare_ms, digits=2, unit="ms"),
+            Figure(f"requests a second, {callers} callers", per_s, digits=1),
+            Figure("the same of bare uvicorn", bare_per_s, digits=1),
+        ),
+        tables=(
+            stages_table("Where the time goes with an engine that takes none", columns),
+            cpu_table("Where the CPU goes", cpu_s,
+                      audio_s=_CLIP_S * (len(alone) + len(crowd)), num=len(alone) + len(crowd)),
+            Table("Beside uvicorn and FastAPI that read the upload and answer",
+                  ("", "p50 of one caller, ms", f"requests/s, {callers} callers"),
+                  (("chorus", estimate([t.p50_ms for t in ours]).shown(2), per_s.shown(1)),
+                   ("bare", bare_ms.shown(2), bare_per_s.shown(1)))),
+        ),
+        plots=(Plot("Time of a request to an engine that takes none", "bars",
+                    {name: [(part, 1000 * s) for part, s in stages.parts_s.items()]
+                     for name, stages in list(columns.items())[:1]}, x="ms, one caller"),),
+        words=(
+            f"Clips of {_CLIP_S:g} s as PCM WAV ({_CLIP_S * 32:.0f} kB) over connections that are "
+            "kept; each is decoded in a child process, cut, handed to the engine, which sleeps "
+            "for no time, merged and rendered. What is taken off for the engine is what the server "
+            "tells of it. Both take turns.",
+        ),
+        raw={"chorus": [(t.p50_ms, t.per_s) for t in ours],
+             "bare": [(t.p50_ms, t.per_s) for t in bares]},
+    )  # fmt: skip
+
+
+def _control(values: Sequence[float]) -> Estimate | None:
+    """One repetition over the one before."""
+    return estimate(of_neighbours(values)) if len(values) > 1 else None

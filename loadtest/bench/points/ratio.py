@@ -220,9 +220,7 @@ def steady_rate(found: LoadRun, clips: Sequence[Clip], for_s: float) -> float:
         BenchError: the run was too short for two batches.
     """
     until = min(each.answered_at - each.latency_s for each in found.answers) + for_s
-    batches = steady(
-        batches_of(found.answers, [clip.duration_s for clip in clips]), until=until
-    )
+    batches = steady(batches_of(found.answers, [clip.duration_s for clip in clips]), until=until)
     if len(batches) < 2:
         raise BenchError("too few batches in the steady part: measure for longer, or dilate less")
     return throughput(batches)
