@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from loadtest.bench.engines.arena import Arena
@@ -56,6 +57,9 @@ that one engine faces one engine; its processes' CPU time is measured. At --url 
 """
 
 
+_REPORT = "the page, beside it FILE.json and FILE-N.png; points of it not taken now stay there"
+
+
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     plan = QUICK if args.quick else FULL
@@ -73,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     tables.show(found)
     if args.report is not None:
-        page.write(found, args.report, plan, remark=args.remark, is_quick=args.quick)
+        page.write(found, args.report, plan)
         print(f"written: {args.report}, {args.report.with_suffix('.json')} and plots beside them")
     return 0
 
@@ -88,7 +92,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--only", type=int, nargs="+", choices=_POINTS, metavar="N", help="of the points")
     add("--quick", action="store_true", help="a smoke run: too short for figures to be believed")
-    add("--report", type=Path, metavar="FILE.md", help="write the page, FILE.json and FILE-N.png")
+    add(
+        "--report",
+        type=Path,
+        metavar="FILE.md",
+        help=_REPORT,
+    )
     add("--remark", help="a line for the page: what else the machine did, for example")
     add("--repetitions", type=int, metavar="N", help="of points 1, 3 and 4 (default: 3)")
     add("--dilate", type=float, metavar="X", help="times as slow as its curve a simulated engine "
@@ -108,7 +117,7 @@ def _all(args: argparse.Namespace, plan: Plan) -> list[Finding]:
         for name, run in chosen.values():
             began_at = time.monotonic()
             finding = run(Bench(plan, arena, bar.point(name)))
-            found.append(replace(finding, took_s=time.monotonic() - began_at))
+            found.append(_stamped(finding, args, began_at))
     return found
 
 
@@ -120,7 +129,15 @@ def _one(args: argparse.Namespace, plan: Plan) -> list[Finding]:
         bench = Bench(plan, arena, bar.point(model.name))
         began_at = time.monotonic()
         finding = ratio.run_one(bench, args.config, model, url=args.url, concurrency=args.callers)
-        return [replace(finding, took_s=time.monotonic() - began_at)]
+        return [_stamped(finding, args, began_at)]
+
+
+def _stamped(finding: Finding, args: argparse.Namespace, began_at: float) -> Finding:
+    """With when it was taken, and how."""
+    smoke = "; a smoke run (`--quick`), too short for its figures to be believed"
+    remark = f"; {args.remark}" if args.remark else ""
+    taken_on = f"{datetime.now(UTC):%Y-%m-%d}{remark}{smoke if args.quick else ''}"
+    return replace(finding, took_s=time.monotonic() - began_at, taken_on=taken_on)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ class Finding:
     raw: Mapping[str, Any] = field(default_factory=dict)
     """Single values behind the figures, for the JSON file."""
     took_s: float = 0.0
+    taken_on: str = ""
+    """A date, and what else the machine did."""
 
 
 class Told(Protocol):

@@ -4,6 +4,7 @@ import random
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _NUM_RESAMPLES = 2_000
 _SEED = 7
@@ -66,7 +67,7 @@ def between_neighbours(outer: Sequence[float], inner: Sequence[float]) -> list[f
 
 def of_neighbours(outer: Sequence[float]) -> list[float]:
     """Each over the one before: the control, 1 but for the moods of the machine."""
-    return [after / before for before, after in zip(outer, outer[1:], strict=False)]
+    return [after / before for before, after in pairwise(outer)]
 
 
 def quantile(values: Sequence[float], share: float) -> float:

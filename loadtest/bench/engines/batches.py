@@ -6,6 +6,7 @@ at about the same moment: that is what tells batches apart. Clips must be of one
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from loadtest.bench.load import Answer
 from serve_app.config import BatchConfig
@@ -78,9 +79,7 @@ def window_packing(
     waiting: list[float] = []
     found: list[Batch] = []
     while True:
-        waiting += [
-            each for _, each in zip(range(num_waiting - len(waiting)), coming, strict=False)
-        ]
+        waiting += islice(coming, num_waiting - len(waiting))
         if len(waiting) < num_waiting:
             return found
         oldest = waiting[0]

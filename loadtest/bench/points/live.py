@@ -11,7 +11,7 @@ import math
 from loadtest.bench.engines.dilated import with_cost
 from loadtest.bench.findings import Figure, Finding, Plot, Table
 from loadtest.bench.points.plan import SIMULATED, Bench
-from loadtest.bench.ratios import Estimate, estimate
+from loadtest.bench.ratios import Estimate, estimate, of_neighbours
 from loadtest.bench.server import Server, streaming_model_of
 from loadtest.streams.results import HELD_FINAL_S, Level
 from loadtest.streams.speakers import speak_all
@@ -48,9 +48,7 @@ def run(bench: Bench) -> Finding:
     for number in range(plan.stream_repetitions):
         most = 0
         for count in (half, ninety, *_between(ninety, bound)):
-            bench.told.step(
-                f"{count} of {bound} streams, {number + 1} of {plan.stream_repetitions}"
-            )
+            bench.told.step(f"{count} of {bound} streams, repetition {number + 1}")
             levels.append(_hear(server, model, recordings, count))
             if levels[-1].is_held:
                 most = max(most, count)
@@ -84,14 +82,7 @@ def _finding(
         for level in sorted(levels, key=lambda level: level.num_streams)
     ]
     lags = {
-        count: estimate(
-            [
-                level.final_lag.p50 * 1000
-                for level in levels
-                if level.num_streams == count and level.final_lag
-            ]
-            or [math.nan]
-        )
+        count: estimate([p50_s * 1000 for p50_s in _p50_s(levels, count)] or [math.nan])
         for count in (half, ninety)
     }
     points = sorted(
@@ -103,7 +94,7 @@ def _finding(
         title="Live streams at real time",
         figures=(
             Figure("streams held ÷ bound", estimate([most / bound for most in held]), aim=_AIM,
-                   control=_halves(levels, half)),
+                   control=_control(levels, half)),
             Figure(f"final text at half of it ({half}), p50", lags[half], digits=0, unit="ms"),
             Figure(f"final text at 90 % of it ({ninety}), p50", lags[ninety], digits=0, unit="ms"),
         ),
@@ -127,10 +118,15 @@ def _finding(
     )  # fmt: skip
 
 
-def _halves(levels: list[Level], half: int) -> Estimate | None:
-    p50_s = [
-        level.final_lag.p50 for level in levels if level.num_streams == half and level.final_lag
+def _p50_s(levels: list[Level], count: int) -> list[float]:
+    """Of the final texts of each repetition with so many streams."""
+    return [
+        level.final_lag.p50
+        for level in levels
+        if level.num_streams == count and level.final_lag is not None
     ]
-    if len(p50_s) < 2:
-        return None
-    return estimate([after / before for before, after in zip(p50_s, p50_s[1:], strict=False)])
+
+
+def _control(levels: list[Level], half: int) -> Estimate | None:
+    p50_s = _p50_s(levels, half)
+    return estimate(of_neighbours(p50_s)) if len(p50_s) > 1 else None

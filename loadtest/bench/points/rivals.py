@@ -8,6 +8,7 @@ the rivals', by the line through what they give with fewer and with more callers
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from loadtest.bench.clips import HEAVY_TAILED, Clip, lengths_s, noise_clips
 from loadtest.bench.engines.batches import batches_of, steady, throughput
@@ -15,7 +16,7 @@ from loadtest.bench.engines.dilated import batch_s, dilated
 from loadtest.bench.findings import Figure, Finding, Plot, Table
 from loadtest.bench.load import BenchError, run_load_for
 from loadtest.bench.points.plan import Bench
-from loadtest.bench.ratios import estimate, quantile
+from loadtest.bench.ratios import estimate, of_neighbours, quantile
 from loadtest.bench.rivals.launch import rival
 from serve_app.config import SimulatedConfig
 
@@ -41,7 +42,7 @@ def at_equal_p95(levels: Sequence[Level], p95_s: float) -> float:
     ascending = sorted(levels, key=lambda level: level.p95_s)
     if p95_s <= ascending[0].p95_s:
         return ascending[0].rate * p95_s / ascending[0].p95_s
-    for lower, upper in zip(ascending, ascending[1:], strict=False):
+    for lower, upper in pairwise(ascending):
         if p95_s <= upper.p95_s:
             share = (p95_s - lower.p95_s) / (upper.p95_s - lower.p95_s)
             return lower.rate + share * (upper.rate - lower.rate)
@@ -116,8 +117,7 @@ def _finding(
         for name in ("plain FastAPI", "LitServe")
     }
     rates = [each.rate for each in ours]
-    control = estimate([after / before for before, after in zip(rates, rates[1:], strict=False)]
-                       or [1.0])  # fmt: skip
+    control = estimate(of_neighbours(rates)) if len(rates) > 1 else None
     rows = [
         (
             name,
@@ -148,7 +148,7 @@ def _finding(
         words=(
             f"The simulated engine, {bench.plan.dilation:g} × as slow, on clips of heavy-tailed "
             "lengths as PCM WAV. Plain FastAPI takes one at a time, in a thread. LitServe has one "
-            f"worker, its faster queue, batches of at most {size} (of {', '.join(map(str, _SIZES))} "
+            f"worker, its faster queue, batches of at most {size} (of {_SIZES[0]} to {_SIZES[-1]} "
             f"the best for these lengths by the cost curve) and waits {wait_s * 1000:.0f} ms for "
             "them to fill; no thread of it decodes beside the engine, as none would by its "
             "documentation. Ratios are taken at the server's own 95th percentile.",

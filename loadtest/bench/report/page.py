@@ -1,58 +1,41 @@
 """Findings in; a page of Markdown, its plots and a JSON file beside it out."""
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from loadtest.bench.findings import Finding
 from loadtest.bench.machine import describe_machine, describe_versions
 from loadtest.bench.points.plan import Plan
-from loadtest.bench.report import plots
+from loadtest.bench.report import plots, saved
 from loadtest.bench.report.tables import headlines, markdown
 
 
-def write(
-    found: Sequence[Finding], path: Path, plan: Plan, *, remark: str | None, is_quick: bool
-) -> None:
-    """`path`, the same with `.json`, and a plot for each point that has one."""
+def write(found: Sequence[Finding], path: Path, plan: Plan) -> None:
+    """`path`, the same with `.json`, and a plot for each point that has one. Points that lie there
+    and are not in `found` stay, unless they are of another machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [*_head(found, remark, is_quick), *markdown(headlines(found), num_left=2), ""]
-    lines += [_READING, ""]
+    json_path = path.with_suffix(".json")
+    found = saved.merged(found, json_path)
+    lines = [*_head(), *markdown(headlines(found), num_left=2), "", _READING, ""]
     for finding in found:
         lines += _section(finding, path)
-    lines += [
-        f"Taken on {datetime.now(UTC):%Y-%m-%d} by `python -m loadtest.bench`"
-        f"{' --quick' * is_quick}, in {sum(each.took_s for each in found) / 60:.0f} minutes; "
-        f"all values in [{path.with_suffix('.json').name}]({path.with_suffix('.json').name}).",
-    ]
+    took_s = sum(finding.took_s for finding in found)
+    lines.append(
+        f"Taken by `python -m loadtest.bench`, in {took_s / 60:.0f} minutes; all values in "
+        f"[{json_path.name}]({json_path.name})."
+    )
     path.write_text("\n".join(lines) + "\n")
-    content = {
-        "machine": describe_machine(),
-        "versions": describe_versions(),
-        "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "remark": remark,
-        "is_quick": is_quick,
-        "plan": asdict(plan),
-        "findings": [asdict(finding) for finding in found],
-    }
-    text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
-    path.with_suffix(".json").write_text(text + "\n")
+    saved.write(found, json_path, plan)
 
 
-def _head(found: Sequence[Finding], remark: str | None, is_quick: bool) -> Iterator[str]:
+def _head() -> Iterator[str]:
     yield "# Benchmarks"
     yield ""
     yield f"- Machine: {describe_machine()}; the callers run on it as well"
     yield f"- Versions: {describe_versions()}"
-    yield "- One replica of each deployment. **simulated** is no model: it sleeps by the cost curve"
-    yield "  that the project takes for a 0.6 B transducer on an H200 (14 ms + 85 µs for each padded"
-    yield "  second), stretched where this is said. No figure here was taken on a GPU."
-    if is_quick:
-        yield "- **A smoke run (`--quick`): too short for its figures to be believed.**"
-    if remark:
-        yield f"- {remark}"
+    yield "- One replica of each deployment. **simulated** is no model: it sleeps by the cost"
+    yield "  curve that the project takes for a 0.6 B transducer on an H200 (14 ms + 85 µs for each"
+    yield "  padded second), stretched where this is said. No figure here was taken on a GPU."
     yield ""
 
 
@@ -65,6 +48,8 @@ _READING = (
 
 def _section(finding: Finding, path: Path) -> Iterator[str]:
     yield f"## {finding.point}. {finding.title}"
+    yield ""
+    yield f"*{finding.taken_on}*"
     yield ""
     for paragraph in finding.words:
         yield paragraph

@@ -1,5 +1,5 @@
-"""The engine behind LitServe with its batching: `max_batch_size`, `batch_timeout`, and the faster of
-its two queues. A batch of it costs what its longest row makes of it, as anywhere else."""
+"""The engine behind LitServe with its batching: `max_batch_size`, `batch_timeout`, and the faster
+of its two queues. A batch of it costs what its longest row makes of it, as anywhere else."""
 
 from typing import Any
 
