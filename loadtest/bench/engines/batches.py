@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from loadtest.bench.load import Answer
+from loadtest.bench.clips import Clip
+from loadtest.bench.load import Answer, BenchError, LoadRun
 from serve_app.config import BatchConfig
 
 
@@ -51,6 +52,19 @@ def steady(batches: Sequence[Batch], *, until: float) -> list[Batch]:
     """Without the first three, in which the callers were not all there yet, and without those that
     ended after `until`, when they went home."""
     return [batch for batch in batches[3:] if batch.ended_at <= until]
+
+
+def steady_part(found: LoadRun, clips: Sequence[Clip], for_s: float) -> list[Batch]:
+    """The steady batches of a run whose callers went home after `for_s`.
+
+    Raises:
+        BenchError: there are not two of them.
+    """
+    until = min(each.answered_at - each.latency_s for each in found.answers) + for_s
+    batches = steady(batches_of(found.answers, [clip.duration_s for clip in clips]), until=until)
+    if len(batches) < 2:
+        raise BenchError("too few batches in the steady part: measure for longer, or dilate less")
+    return batches
 
 
 def throughput(batches: Sequence[Batch]) -> float:

@@ -53,7 +53,7 @@ def encoded(samples: Samples, codec: str) -> bytes | None:
     if encoder not in av.codecs_available:
         return None
     with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(encoder, rate=rate_hz, layout="mono", options=options)
+        stream: Any = output.add_stream(encoder, rate=rate_hz, layout="mono", options=options)
         fifo = av.AudioFifo()
         for piece in _frames(samples, stream.codec_context.codec, rate_hz):
             fifo.write(piece)

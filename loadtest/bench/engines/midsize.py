@@ -8,7 +8,6 @@ as cheap as it may be beside the server, and the server as dear as it may be bes
 
 import tarfile
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -96,7 +95,7 @@ def _tokenizer(folder: Path) -> Path:
     return folder
 
 
-def _shape(tokenizer: Path) -> Mapping[str, object]:
+def _shape(tokenizer: Path) -> dict[str, object]:
     """The recipe of parakeet-tiny, deeper and wider, as a transducer alone."""
     shape = yaml.safe_load((_TINY / "parakeet/parakeet.yaml").read_text())
     for name in ("aux_ctc", "ctc_reduction", "spec_augment"):

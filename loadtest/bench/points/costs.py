@@ -145,28 +145,40 @@ def _finding(
                    f"a clip of {_TYPICAL_S:g} s, ms", "cores at an H200", "idle, cores"),
                   list(_group_rows(lines, totals, idle, clips_per_s))),
         ),
-        plots=(
-            Plot("Decoding", "bars", {"": [(name, each.median * 1000)
-                                           for name, each in reversed(codecs.items())]},
-                 x="CPU ms per audio second"),
-            Plot("Cores that one H200 needs", "bars",
-                 {"": sorted(((group, _median(found).of(_TYPICAL_S) * clips_per_s)
-                              for group, found in lines.items()), key=lambda bar: bar[1])},
-                 x=f"cores, clips of {_TYPICAL_S:g} s as PCM WAV"),
-        ),
-        words=(
-            f"Decoding is of speech of real people, {_CODEC_ROUNDS} rounds in turn, by the "
-            "server's own code, resampling included. The server's cost is of PCM WAV of 16 kHz, "
-            f"{_CALLERS} callers, the simulated engine at its own speed, which costs no CPU; a "
-            f"GPU's driver would. {_SHORT_S:g} s and {_LONG_S:g} s long clips give the line, with "
-            "what the idle server takes taken off. The callers' own CPU is not in it.",
-            f"One H200 by its curve takes {clips_per_s * _TYPICAL_S:,.0f} padded seconds a second "
-            f"in full batches: {clips_per_s:,.0f} clips of {_TYPICAL_S:g} s. The cores are what "
-            "that many requests cost on this machine's cores; no such load was ever run.",
-        ),
+        plots=_plots(codecs, lines, clips_per_s),
+        words=_words(clips_per_s),
         raw={"lines": lines, "totals": totals, "idle": idle,
              "codecs": {name: each.median for name, each in codecs.items()}},
     )  # fmt: skip
+
+
+def _words(clips_per_s: float) -> tuple[str, ...]:
+    return (
+        f"Decoding is of speech of real people, {_CODEC_ROUNDS} rounds in turn, by the "
+        "server's own code, resampling included. The server's cost is of PCM WAV of 16 kHz, "
+        f"{_CALLERS} callers, the simulated engine at its own speed, which costs no CPU; a "
+        f"GPU's driver would. {_SHORT_S:g} s and {_LONG_S:g} s long clips give the line, with "
+        "what the idle server takes taken off. The callers' own CPU is not in it.",
+        f"One H200 by its curve takes {clips_per_s * _TYPICAL_S:,.0f} padded seconds a second "
+        f"in full batches: {clips_per_s:,.0f} clips of {_TYPICAL_S:g} s. The cores are what "
+        "that many requests cost on this machine's cores; no such load was ever run.",
+    )
+
+
+def _plots(
+    codecs: Mapping[str, Estimate], lines: Mapping[str, Sequence[Line]], clips_per_s: float
+) -> tuple[Plot, ...]:
+    decoding = [(name, each.median * 1000) for name, each in reversed(list(codecs.items()))]
+    cores = [(group, _median(found).of(_TYPICAL_S) * clips_per_s) for group, found in lines.items()]
+    return (
+        Plot("Decoding", "bars", {"": decoding}, x="CPU ms per audio second"),
+        Plot(
+            "Cores that one H200 needs",
+            "bars",
+            {"": sorted((bar for bar in cores if bar[1] >= 0.05), key=lambda bar: bar[1])},
+            x=f"cores, clips of {_TYPICAL_S:g} s as PCM WAV",
+        ),
+    )
 
 
 def _codec_rows(codecs: Mapping[str, Estimate], audio_per_s: float) -> Iterator[Row]:

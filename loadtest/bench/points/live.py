@@ -9,7 +9,7 @@ import asyncio
 import math
 
 from loadtest.bench.engines.dilated import with_cost
-from loadtest.bench.findings import Figure, Finding, Plot, Table
+from loadtest.bench.findings import Figure, Finding, Plot, Row, Table
 from loadtest.bench.points.plan import SIMULATED, Bench
 from loadtest.bench.ratios import Estimate, estimate, of_neighbours
 from loadtest.bench.server import Server, streaming_model_of
@@ -71,16 +71,6 @@ def _hear(server: Server, model: ModelConfig, recordings: list[Recording], count
 def _finding(
     bound: int, half: int, ninety: int, levels: list[Level], held: list[int], model: ModelConfig
 ) -> Finding:
-    rows = [
-        (
-            str(level.num_streams),
-            f"{level.num_streams / bound:.2f}",
-            str(level.final_lag or ""),
-            str(len(level.failures)),
-            "yes" if level.is_held else "no",
-        )
-        for level in sorted(levels, key=lambda level: level.num_streams)
-    ]
     lags = {
         count: estimate([p50_s * 1000 for p50_s in _p50_s(levels, count)] or [math.nan])
         for count in (half, ninety)
@@ -88,7 +78,6 @@ def _finding(
     points = sorted(
         (level.num_streams, level.final_lag.p95 * 1000) for level in levels if level.final_lag
     )
-    cost = model.simulated
     return Finding(
         point=5,
         title="Live streams at real time",
@@ -100,22 +89,39 @@ def _finding(
         ),
         tables=(Table("Streams, and how late their final texts come",
                       ("streams", "÷ bound", "final text, ms (p50 / p95 / p99)", "failed", "held"),
-                      rows),),
+                      _rows(bound, levels)),),
         plots=(Plot("Final text behind the end of the audio", "lines", {"p95": points},
                     x="streams", y="ms"),),
-        words=(
-            f"The simulated engine with a step of {cost.fixed_s * 1000:.0f} ms and "
-            f"{cost.per_stream_s * 1000:.2f} ms for each stream, for {_STEP_AUDIO_S * 1000:.0f} ms "
-            f"of audio: {bound} streams are the bound. Recordings of digits that real people said, "
-            "in packets of 100 ms, at the pace at which they were said, over `/asr`. Held: all "
-            f"came to their end, and 95 of 100 final texts within {HELD_FINAL_S:g} s. Tried "
-            "are half of the bound, 90 % of it, and what lies between that and the bound, until "
-            "one is not held. The control is the p50 at half of it, a repetition over the one "
-            "before.",
-        ),
+        words=_words(bound, model.simulated),
         raw={"held": held, "levels": [(level.num_streams, str(level.final_lag), level.failures)
                                       for level in levels]},
     )  # fmt: skip
+
+
+def _rows(bound: int, levels: list[Level]) -> list[Row]:
+    return [
+        (
+            str(level.num_streams),
+            f"{level.num_streams / bound:.2f}",
+            str(level.final_lag or ""),
+            str(len(level.failures)),
+            "yes" if level.is_held else "no",
+        )
+        for level in sorted(levels, key=lambda level: level.num_streams)
+    ]
+
+
+def _words(bound: int, cost: SimulatedConfig) -> tuple[str, ...]:
+    return (
+        f"The simulated engine with a step of {cost.fixed_s * 1000:.0f} ms and "
+        f"{cost.per_stream_s * 1000:.2f} ms for each stream, for {_STEP_AUDIO_S * 1000:.0f} ms "
+        f"of audio: {bound} streams are the bound. Recordings of digits that real people said, "
+        "in packets of 100 ms, at the pace at which they were said, over `/asr`. Held: all "
+        f"came to their end, and 95 of 100 final texts within {HELD_FINAL_S:g} s. Tried "
+        "are half of the bound, 90 % of it, and what lies between that and the bound, until "
+        "one is not held. The control is the p50 at half of it, a repetition over the one "
+        "before.",
+    )
 
 
 def _p50_s(levels: list[Level], count: int) -> list[float]:

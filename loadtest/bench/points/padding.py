@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from loadtest.bench.clips import HEAVY_TAILED, LIBRISPEECH_LIKE, Mix, lengths_s, noise_clips
 from loadtest.bench.engines.batches import (
     Batch,
-    batches_of,
     first_come_packing,
     sorted_packing,
-    steady,
+    steady_part,
     window_packing,
 )
 from loadtest.bench.engines.dilated import batch_s, dilated, full_rate
 from loadtest.bench.findings import Figure, Finding, Plot, Table
-from loadtest.bench.load import BenchError, run_load_for
+from loadtest.bench.load import run_load_for
 from loadtest.bench.points.plan import Bench
-from loadtest.bench.ratios import Estimate, pooled
+from loadtest.bench.ratios import Estimate, estimate, pooled
 from serve_app.config import ModelConfig
 
 _NUM_CLIPS = 512
@@ -72,13 +71,7 @@ def run(bench: Bench) -> Finding:
             server.url, clips, model=model.name,
             concurrency=bench.plan.callers, for_s=1.5 * bench.plan.steady_s,
         )  # fmt: skip
-        began_at = min(each.answered_at - each.latency_s for each in found.answers)
-        batches = steady(
-            batches_of(found.answers, [clip.duration_s for clip in clips]),
-            until=began_at + 1.5 * bench.plan.steady_s,
-        )
-        if len(batches) < 2:
-            raise BenchError("too few batches: measure for longer, or dilate less")
+        batches = steady_part(found, clips, 1.5 * bench.plan.steady_s)
         packings += [Packing(mix.name, "served", batches), *_bounds(mix, model)]
     return _finding(bench, model, packings)
 
@@ -100,17 +93,6 @@ def _bounds(mix: Mix, model: ModelConfig) -> list[Packing]:
 
 def _finding(bench: Bench, model: ModelConfig, packings: Sequence[Packing]) -> Finding:
     served = [packing for packing in packings if packing.name == "served"]
-    figures = []
-    for packing in served:
-        middle = len(packing.batches) // 2
-        halves = [
-            Packing("", "", half).efficiency.median
-            for half in (packing.batches[:middle], packing.batches[middle:])
-        ]
-        control = Estimate(halves[1] / halves[0], halves[1] / halves[0], halves[1] / halves[0], 1)
-        name = packing.mix
-        figures.append(Figure(f"audio ÷ padded, {name}", packing.efficiency, control, aim=_AIM))
-        figures.append(Figure(f"padded ÷ room, {name}", packing.fill(model)))
     rows = [
         (
             packing.mix,
@@ -132,19 +114,38 @@ def _finding(bench: Bench, model: ModelConfig, packings: Sequence[Packing]) -> F
     return Finding(
         point=2,
         title="Batches that waste nothing",
-        figures=figures,
+        figures=_figures(model, served),
         tables=(Table("Batches", head, rows),),
         plots=(Plot("Audio ÷ padded audio", "bars", series),),
-        words=(
-            f"{bench.plan.callers} callers on the simulated engine, {bench.plan.dilation:g} × as "
-            f"slow; budget {model.batch.max_batch_audio_s:g} padded seconds and "
-            f"{model.batch.max_batch_size} rows. The room of a batch is its budget, or what that "
-            "number of its longest row weighs. `as they come` is what an order of arrival gives "
-            "at best; `nearest to the oldest` takes the oldest chunk and those that are most like "
-            "it, so nobody starves. The control is the second half of the run over the first.",
-        ),
+        words=_words(bench, model),
         raw={
             f"{packing.mix}, {packing.name}": [len(b.durations_s) for b in packing.batches]
             for packing in served
         },
+    )
+
+
+def _figures(model: ModelConfig, served: Sequence[Packing]) -> list[Figure]:
+    figures = []
+    for packing in served:
+        middle = len(packing.batches) // 2
+        halves = [
+            Packing("", "", half).efficiency.median
+            for half in (packing.batches[:middle], packing.batches[middle:])
+        ]
+        control = estimate([halves[1] / halves[0]])
+        name = packing.mix
+        figures.append(Figure(f"audio ÷ padded, {name}", packing.efficiency, control, aim=_AIM))
+        figures.append(Figure(f"padded ÷ room, {name}", packing.fill(model)))
+    return figures
+
+
+def _words(bench: Bench, model: ModelConfig) -> tuple[str, ...]:
+    return (
+        f"{bench.plan.callers} callers on the simulated engine, {bench.plan.dilation:g} × as "
+        f"slow; budget {model.batch.max_batch_audio_s:g} padded seconds and "
+        f"{model.batch.max_batch_size} rows. The room of a batch is its budget, or what that "
+        "number of its longest row weighs. `as they come` is what an order of arrival gives "
+        "at best; `nearest to the oldest` takes the oldest chunk and those that are most like "
+        "it, so nobody starves. The control is the second half of the run over the first.",
     )

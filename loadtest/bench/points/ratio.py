@@ -6,74 +6,22 @@ between two runs of the engine alone, and is held against their mean.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.bench.clips import LIBRISPEECH_LIKE, Clip, make_clips, noise_clips
-from loadtest.bench.cpu import cpu_s_by_group, spent
-from loadtest.bench.engines.batches import batches_of, steady, throughput
-from loadtest.bench.engines.dilated import dilated
+from loadtest.bench.clips import LIBRISPEECH_LIKE, make_clips, noise_clips
+from loadtest.bench.engines.arms import Arms, measure
+from loadtest.bench.engines.batches import sorted_packing
+from loadtest.bench.engines.dilated import batch_s, dilated
 from loadtest.bench.engines.midsize import config_of, midsize_model
-from loadtest.bench.engines.raw import RawRun, run_raw
 from loadtest.bench.engines.stages import cpu_table, stages_of, stages_table
 from loadtest.bench.findings import Figure, Finding, Plot, Table
-from loadtest.bench.load import Answer, BenchError, LoadRun, run_load, run_load_for
 from loadtest.bench.points.plan import TINY, Bench
 from loadtest.bench.ratios import between_neighbours, estimate, of_neighbours
-from loadtest.bench.server import Server, model_of
+from loadtest.bench.server import model_of
 from serve_app.config import ModelConfig
-from serve_app.models.loader import load_recognizer
 
-_CALLERS = 64
-_SIMULATED_CLIPS = 512
-"""So many that sorting them all leaves hardly any padding."""
 _AIM_SIMULATED, _AIM_CPU = 0.97, 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Arms:
-    """One engine: the runs alone, and those served that lie between them."""
-
-    model: ModelConfig
-    clips: Sequence[Clip]
-    alone: Sequence[RawRun]
-    served: Sequence[LoadRun]
-    cpu_s: Sequence[Mapping[str, float]]
-    """Of each served run, by group of processes; empty of somebody else's server."""
-    single: Sequence[Answer]
-    """Of one caller, before."""
-    steady_rates: Sequence[float] = ()
-    """Of the served runs, where they were not of all clips once each."""
-
-    @property
-    def audio_s(self) -> float:
-        return sum(clip.duration_s for clip in self.clips)
-
-    @property
-    def alone_rates(self) -> list[float]:
-        return [self.audio_s / run.wall_s for run in self.alone]
-
-    @property
-    def served_rates(self) -> list[float]:
-        return list(self.steady_rates) or [self.audio_s / run.wall_s for run in self.served]
-
-    @property
-    def cpu_ratios(self) -> list[float]:
-        """The engine's alone over the whole server's."""
-        whole_s = [sum(groups.values()) for groups in self.cpu_s]
-        return [1 / each for each in between_neighbours([run.cpu_s for run in self.alone], whole_s)]
-
-    @property
-    def num_same_texts(self) -> int:
-        texts = self.alone[0].texts
-        answers = [answer for run in self.served for answer in run.answers]
-        return sum(texts[each.index].split() == each.text.split() for each in answers)
-
-    @property
-    def all_cpu_s(self) -> dict[str, float]:
-        groups = {group for each in self.cpu_s for group in each}
-        return {group: sum(each.get(group, 0.0) for each in self.cpu_s) for group in groups}
 
 
 def run(bench: Bench) -> Finding:
@@ -97,6 +45,7 @@ def run(bench: Bench) -> Finding:
         ),
         tables=(
             _rates(tiny, midsize, simulated),
+            _made_of(midsize, simulated),
             _stages("Where the time of a request goes: parakeet-tiny", tiny),
             *_costs((tiny, midsize)),
         ),
@@ -144,41 +93,6 @@ def tiny_arms(bench: Bench) -> Arms:
     return measure(bench, TINY, model, clips)
 
 
-def measure(
-    bench: Bench,
-    config: Path,
-    model: ModelConfig,
-    clips: Sequence[Clip],
-    *,
-    url: str | None = None,
-    concurrency: int = _CALLERS,
-) -> Arms:
-    """The engine alone and served in turn, all clips each time.
-
-    Raises:
-        BenchError: the server did not start, or refused a clip.
-    """
-    bench.told.step(f"{model.name}: loading, starting a server")
-    recognizer = load_recognizer(model)
-    server = Server(url.rstrip("/"), pid=None) if url else bench.arena.serve(config, model)
-    bench.told.step(f"{model.name}: warming up")
-    run_load(server.url, clips[:concurrency], model=model.name, concurrency=concurrency)
-    single = run_load(
-        server.url, clips[: max(8, len(clips) // 6)], model=model.name, concurrency=1
-    ).answers
-    alone, served, cpu_s = [], [], []
-    for number in range(bench.plan.repetitions + 1):
-        bench.told.step(f"{model.name}: alone")
-        alone.append(run_raw(recognizer, clips, model.batch))
-        if number == bench.plan.repetitions:
-            break
-        bench.told.step(f"{model.name}: served {number + 1} of {bench.plan.repetitions}")
-        before = _cpu_s(server)
-        served.append(run_load(server.url, clips, model=model.name, concurrency=concurrency))
-        cpu_s.append(spent(before, _cpu_s(server)))
-    return Arms(model, clips, alone, served, cpu_s, single)
-
-
 def _midsize(bench: Bench) -> Arms:
     model = midsize_model()
     num_clips = max(16, round(bench.plan.midsize_audio_s / 7.4))
@@ -188,46 +102,43 @@ def _midsize(bench: Bench) -> Arms:
 
 
 def _simulated(bench: Bench) -> Arms:
-    """The server is asked for a time, not for all clips once: its batches are few and long."""
-    plan, model = bench.plan, dilated(bench.simulated, bench.plan.dilation)
-    clips = noise_clips(LIBRISPEECH_LIKE, _SIMULATED_CLIPS)
-    bench.told.step("simulated: starting a server")
-    recognizer = load_recognizer(model)
-    server = bench.arena.serve(bench.simulated_config, model)
-    bench.told.step("simulated: warming up")
-    single = run_load(server.url, clips[:4], model=model.name, concurrency=1).answers
-    alone, served, cpu_s, rates = [], [], [], []
-    for number in range(plan.repetitions + 1):
-        bench.told.step("simulated: alone")
-        alone.append(run_raw(recognizer, clips, model.batch))
-        if number == plan.repetitions:
-            break
-        bench.told.step(f"simulated: served {number + 1} of {plan.repetitions}")
-        before = _cpu_s(server)
-        found = run_load_for(
-            server.url, clips, model=model.name, concurrency=plan.callers, for_s=plan.steady_s
-        )
-        served.append(found)
-        cpu_s.append(spent(before, _cpu_s(server)))
-        rates.append(steady_rate(found, clips, plan.steady_s))
-    return Arms(model, clips, alone, served, cpu_s, single, rates)
+    return measure(
+        bench,
+        bench.simulated_config,
+        dilated(bench.simulated, bench.plan.dilation),
+        noise_clips(LIBRISPEECH_LIKE, bench.plan.simulated_clips),
+        concurrency=bench.plan.callers,
+        for_s=bench.plan.steady_s,
+    )
 
 
-def steady_rate(found: LoadRun, clips: Sequence[Clip], for_s: float) -> float:
-    """Audio seconds per second while all callers were there.
-
-    Raises:
-        BenchError: the run was too short for two batches.
-    """
-    until = min(each.answered_at - each.latency_s for each in found.answers) + for_s
-    batches = steady(batches_of(found.answers, [clip.duration_s for clip in clips]), until=until)
-    if len(batches) < 2:
-        raise BenchError("too few batches in the steady part: measure for longer, or dilate less")
-    return throughput(batches)
-
-
-def _cpu_s(server: Server) -> dict[str, float]:
-    return {} if server.pid is None else cpu_s_by_group(server.pid)
+def _made_of(midsize: Arms, simulated: Arms) -> Table:
+    """Each ratio as a product: what is lost in the batches, and what around them."""
+    cost = simulated.model.simulated
+    best = sorted_packing([clip.duration_s for clip in simulated.clips], simulated.model.batch)
+    best_s = sum(batch_s(cost, batch.padded_s) for batch in best) / simulated.audio_s
+    runs = simulated.steady_batches
+    packing = [
+        best_s * sum(b.audio_s for b in run) / sum(batch_s(cost, b.padded_s) for b in run)
+        for run in runs
+    ]
+    busy = [
+        sum(batch_s(cost, b.padded_s) for b in run[1:]) / (run[-1].ended_at - run[0].ended_at)
+        for run in runs
+    ]
+    alone_s = [run.cpu_s for run in midsize.alone]
+    engine_s = [groups.get(midsize.model.name, 0.0) for groups in midsize.cpu_s]
+    replica = [1 / each for each in between_neighbours(alone_s, engine_s)]
+    around = [own / sum(all_.values()) for own, all_ in zip(engine_s, midsize.cpu_s, strict=True)]
+    rows = (
+        ("simulated, throughput", "best batches ÷ served batches, by the cost curve",
+         estimate(packing).shown(), "share of the time that the engine is at work",
+         estimate(busy).shown()),
+        ("mid-size model, CPU seconds", "alone ÷ the model's replica", estimate(replica).shown(),
+         "the model's replica ÷ the whole server", estimate(around).shown()),
+    )  # fmt: skip
+    head = ("ratio", "in the batches", "", "around them", "")
+    return Table("What the ratios are made of: one times the other", head, rows)
 
 
 def _wall(name: str, arms: Arms, aim: float | None = None) -> Figure:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from loadtest.bench.clips import HEAVY_TAILED, Clip, lengths_s, noise_clips
-from loadtest.bench.engines.batches import batches_of, steady, throughput
+from loadtest.bench.engines.batches import steady_part, throughput
 from loadtest.bench.engines.dilated import batch_s, dilated
-from loadtest.bench.findings import Figure, Finding, Plot, Table
-from loadtest.bench.load import BenchError, run_load_for
+from loadtest.bench.findings import Figure, Finding, Plot, Row, Table
+from loadtest.bench.load import run_load_for
 from loadtest.bench.points.plan import Bench
 from loadtest.bench.ratios import estimate, of_neighbours, quantile
 from loadtest.bench.rivals.launch import rival
@@ -93,14 +93,12 @@ def run(bench: Bench) -> Finding:
 
 def _level(url: str, clips: Sequence[Clip], model: str, callers: int, for_s: float) -> Level:
     found = run_load_for(url, clips, model=model, concurrency=callers, for_s=for_s)
-    until = min(each.answered_at - each.latency_s for each in found.answers) + for_s
-    batches = steady(batches_of(found.answers, [clip.duration_s for clip in clips]), until=until)
-    if len(batches) < 2:
-        raise BenchError("too few batches in the steady part: measure for longer, or dilate less")
+    batches = steady_part(found, clips, for_s)
+    until = batches[-1].ended_at + batches[-1].model_s / 2  # all of its rows have theirs by then
     took_s = [
         answer.latency_s
         for answer in found.answers
-        if batches[0].ended_at < answer.answered_at <= until
+        if batches[0].ended_at <= answer.answered_at <= until
     ]
     return Level(callers, throughput(batches), quantile(took_s, 0.95))
 
@@ -118,16 +116,6 @@ def _finding(
     }
     rates = [each.rate for each in ours]
     control = estimate(of_neighbours(rates)) if len(rates) > 1 else None
-    rows = [
-        (
-            name,
-            str(levels[0].callers),
-            f"{statistics.median(level.rate for level in levels):.1f}",
-            f"{statistics.median(level.p95_s for level in levels):.2f}",
-        )
-        for name, repetitions in found.items()
-        for levels in zip(*repetitions, strict=True)
-    ]
     plotted = {
         name: sorted((level.p95_s, level.rate) for levels in repetitions for level in levels)
         for name, repetitions in found.items()
@@ -142,17 +130,35 @@ def _finding(
                    aim=_AIM_LITSERVE, digits=2),
         ),
         tables=(Table("Throughput, and how long answers take",
-                      ("", "callers", "audio s/s", "p95, s"), rows),),
+                      ("", "callers", "audio s/s", "p95, s"), _rows(found)),),
         plots=(Plot("Throughput by the time that answers take", "lines", plotted,
                     x="95th percentile, s", y="audio seconds per second"),),
-        words=(
-            f"The simulated engine, {bench.plan.dilation:g} × as slow, on clips of heavy-tailed "
-            "lengths as PCM WAV. Plain FastAPI takes one at a time, in a thread. LitServe has one "
-            f"worker, its faster queue, batches of at most {size} (of {_SIZES[0]} to {_SIZES[-1]} "
-            f"the best for these lengths by the cost curve) and waits {wait_s * 1000:.0f} ms for "
-            "them to fill; no thread of it decodes beside the engine, as none would by its "
-            "documentation. Ratios are taken at the server's own 95th percentile.",
-        ),
+        words=_words(bench.plan.dilation, size, wait_s),
         raw={name: [[(x.callers, x.rate, x.p95_s) for x in levels] for levels in repetitions]
              for name, repetitions in found.items()},
     )  # fmt: skip
+
+
+def _rows(found: dict[str, list[list[Level]]]) -> list[Row]:
+    """Medians over the repetitions."""
+    return [
+        (
+            name,
+            str(levels[0].callers),
+            f"{statistics.median(level.rate for level in levels):.1f}",
+            f"{statistics.median(level.p95_s for level in levels):.2f}",
+        )
+        for name, repetitions in found.items()
+        for levels in zip(*repetitions, strict=True)
+    ]
+
+
+def _words(dilation: float, size: int, wait_s: float) -> tuple[str, ...]:
+    return (
+        f"The simulated engine, {dilation:g} × as slow, on clips of heavy-tailed "
+        "lengths as PCM WAV. Plain FastAPI takes one at a time, in a thread. LitServe has one "
+        f"worker, its faster queue, batches of at most {size} (of {_SIZES[0]} to {_SIZES[-1]} "
+        f"the best for these lengths by the cost curve) and waits {wait_s * 1000:.0f} ms for "
+        "them to fill; no thread of it decodes beside the engine, as none would by its "
+        "documentation. Ratios are taken at the server's own 95th percentile.",
+    )

@@ -3,14 +3,14 @@ of its two queues. A batch of it costs what its longest row makes of it, as anyw
 
 from typing import Any
 
-import litserve
+import litserve  # type: ignore[import-untyped]  # ships no stubs
 from fastapi import Request
 
 from loadtest.bench.rivals.engine import engine, parser, recognized, request_of
 from serve_app.models.protocols import RecognitionRequest
 
 
-class Transcription(litserve.LitAPI):  # type: ignore[misc]  # ships no types that mypy takes
+class Transcription(litserve.LitAPI):  # type: ignore[misc]  # as above
     """One worker, for there is one engine."""
 
     def __init__(self, fixed_s: float, per_audio_s: float, **options: Any) -> None:
