@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         help=_REPORT,
     )
     add("--remark", help="a line for the page: what else the machine did, for example")
-    add("--repetitions", type=int, metavar="N", help="of points 1, 3 and 4 (default: 3)")
+    add("--repetitions", type=int, metavar="N", help="of points 1, 4 and 6 (default: 3)")
     add("--dilate", type=float, metavar="X", help="times as slow as its curve a simulated engine "
         "shall be, so that it is what limits the server (default: 60)")  # fmt: skip
     one = parser.add_argument_group("point 1 of one model")

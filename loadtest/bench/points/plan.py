@@ -31,6 +31,9 @@ class Plan:
     it, one on its way."""
     steady_s: float = 40.0
     """Of the dilated engine, whose batches take some three seconds each."""
+    rival_repetitions: int = 2
+    rival_s: float = 30.0
+    """Of each number of callers of each rival."""
     graph_requests: int = 400
     graph_callers: int = 32
     stream_bound: int = 32
@@ -51,7 +54,9 @@ QUICK = Plan(
     midsize_audio_s=90.0,
     dilation=30.0,
     simulated_clips=160,
-    steady_s=14.0,
+    steady_s=10.0,
+    rival_repetitions=1,
+    rival_s=10.0,
     graph_requests=80,
     stream_bound=16,
     stream_s=6.0,

@@ -66,7 +66,7 @@ def run(bench: Bench) -> Finding:
     cost = model.simulated
     clips = noise_clips(HEAVY_TAILED, _NUM_CLIPS)
     size = best_batch_size(cost, lengths_s(HEAVY_TAILED, 4_096))
-    bench.told.steps(1 + 5 * plan.repetitions)
+    bench.told.steps(1 + 5 * plan.rival_repetitions)
     bench.told.step("starting all three")
     engine = {"fixed_s": cost.fixed_s, "per_audio_s": cost.per_audio_s}
     wait_s = cost.fixed_s / 10
@@ -76,7 +76,7 @@ def run(bench: Bench) -> Finding:
         rival("plain", **engine) as plain,
         rival("batched", **engine, max_batch_size=size, batch_timeout_s=wait_s) as lit,
     ):
-        for _ in range(plan.repetitions):
+        for _ in range(plan.rival_repetitions):
             runs = (
                 ("chorus", server.url, (plan.callers,)),
                 ("plain FastAPI", plain, _PLAIN_CALLERS),
@@ -86,7 +86,7 @@ def run(bench: Bench) -> Finding:
                 levels = []
                 for count in callers:
                     bench.told.step(f"{name}, {count} callers")
-                    levels.append(_level(url, clips, model.name, count, plan.steady_s))
+                    levels.append(_level(url, clips, model.name, count, plan.rival_s))
                 found[name].append(levels)
     return _finding(bench, found, size=size, wait_s=wait_s)
 
