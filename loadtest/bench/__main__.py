@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,17 +69,14 @@ def main(argv: list[str] | None = None) -> int:
         dilation=args.dilate or plan.dilation,
     )
     try:
-        found = _one(args, plan) if args.config else _all(args, plan)
+        failures = _one(args, plan) if args.config else _all(args, plan)
     except (BenchError, ConfigError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
+        failures = [str(error)]
     except KeyboardInterrupt:
         return 130
-    tables.show(found)
-    if args.report is not None:
-        page.write(found, args.report, plan)
-        print(f"written: {args.report}, {args.report.with_suffix('.json')} and plots beside them")
-    return 0
+    for failure in failures:
+        print(f"bench: {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,18 +107,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _all(args: argparse.Namespace, plan: Plan) -> list[Finding]:
-    found = []
+def _all(args: argparse.Namespace, plan: Plan) -> list[str]:
+    """What failed; a point that does so keeps no other from being taken."""
+    found: list[Finding] = []
+    failures: list[str] = []
     chosen = {number: _POINTS[number] for number in sorted(set(args.only or _POINTS))}
     with Arena() as arena, Bar([name for name, _ in chosen.values()]) as bar:
-        for name, run in chosen.values():
+        for number, (name, run) in chosen.items():
             began_at = time.monotonic()
-            finding = run(Bench(plan, arena, bar.point(name)))
+            try:
+                finding = run(Bench(plan, arena, bar.point(name)))
+            except BenchError as error:
+                failures.append(f"point {number}, {name}: {error}")
+                arena.clear()
+                continue
             found.append(_stamped(finding, args, began_at))
-    return found
+            _keep(found[-1:], args, plan)  # at once: what follows may be interrupted
+    tables.show(found)
+    return failures
 
 
-def _one(args: argparse.Namespace, plan: Plan) -> list[Finding]:
+def _one(args: argparse.Namespace, plan: Plan) -> list[str]:
     model = model_of(args.config, args.model)
     if args.dilate:
         model = dilated(model, args.dilate)
@@ -129,7 +135,15 @@ def _one(args: argparse.Namespace, plan: Plan) -> list[Finding]:
         bench = Bench(plan, arena, bar.point(model.name))
         began_at = time.monotonic()
         finding = ratio.run_one(bench, args.config, model, url=args.url, concurrency=args.callers)
-        return [_stamped(finding, args, began_at)]
+        found = [_stamped(finding, args, began_at)]
+    _keep(found, args, plan)
+    tables.show(found)
+    return []
+
+
+def _keep(found: Sequence[Finding], args: argparse.Namespace, plan: Plan) -> None:
+    if args.report is not None:
+        page.write(found, args.report, plan)
 
 
 def _stamped(finding: Finding, args: argparse.Namespace, began_at: float) -> Finding:
