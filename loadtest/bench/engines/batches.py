@@ -36,8 +36,8 @@ def batches_of(answers: Iterable[Answer], durations_s: Sequence[float]) -> list[
     for answer in sorted(answers, key=lambda each: each.answered_at):
         model_s = answer.stages_s["model"]
         same = groups.setdefault(model_s, [])
-        # Two batches of one model end at least its time apart.
-        if not same or answer.answered_at - same[-1][0].answered_at > model_s / 2:
+        # Two batches of one model end at least its time apart; answers may be late.
+        if not same or answer.answered_at - same[-1][0].answered_at > 0.9 * model_s:
             same.append([])
         same[-1].append(answer)
     found = [
