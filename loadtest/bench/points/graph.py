@@ -5,6 +5,7 @@ Beside it, on the same uploads and in turn with it, uvicorn and FastAPI that onl
 
 import statistics
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,17 +13,20 @@ from loadtest.bench.clips import Clip, noise_clip
 from loadtest.bench.cpu import cpu_s_by_group, spent
 from loadtest.bench.engines.dilated import with_cost
 from loadtest.bench.engines.stages import cpu_table, stages_of, stages_table
-from loadtest.bench.findings import Figure, Finding, Plot
-from loadtest.bench.load import Answer, LoadRun, run_load
+from loadtest.bench.findings import Figure, Finding, Plot, Table
+from loadtest.bench.load import Answer, LoadRun, run_load, run_load_for
 from loadtest.bench.points.plan import Bench
+from loadtest.bench.profiles.sampling import profile_table, sampled
 from loadtest.bench.ratios import Estimate, estimate, of_neighbours
 from loadtest.bench.rivals.launch import rival
+from loadtest.bench.server import Server
 from serve_app.config import ModelConfig, SimulatedConfig
 from serve_app.models.protocols import RecognitionOptions, RecognitionRequest
 from serve_app.models.simulated import SimulatedRecognizer
 
 _CLIP_S = 5.0
 _AIM_MS = 5.0
+_PROFILED = ("Ingress", "HTTP proxy", "Preprocessor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def run(bench: Bench) -> Finding:
     plan = bench.plan
     model = with_cost(bench.simulated, SimulatedConfig(fixed_s=0.0, per_audio_s=0.0))
     clips = [noise_clip("a.wav", _CLIP_S, seed=seed) for seed in range(16)]
-    bench.told.steps(1 + 2 * plan.repetitions)
+    bench.told.steps(2 + 2 * plan.repetitions)
     bench.told.step("starting both")
     server = bench.arena.serve(bench.simulated_config, model)
     assert server.pid is not None
@@ -60,7 +64,9 @@ def run(bench: Bench) -> Finding:
                 bench.told.step(f"{name}, {number + 1} of {plan.repetitions}")
                 turns.append(_turn(bench, url, clips, model.name))
         cpu_s = spent(before, cpu_s_by_group(server.pid))
-    return _finding(bench, ours, bares, cpu_s, _engine_ms(model, clips))
+    bench.told.step("a profile")
+    profile = profile_table(_profiled(bench, server, clips, model.name))
+    return _finding(bench, ours, bares, cpu_s, profile, _engine_ms(model, clips))
 
 
 def _engine_ms(model: ModelConfig, clips: Sequence[Clip]) -> float:
@@ -72,6 +78,22 @@ def _engine_ms(model: ModelConfig, clips: Sequence[Clip]) -> float:
         engine.recognize(engine.prepare([request]))
         took_s.append(time.perf_counter() - began_at)
     return statistics.median(took_s) * 1000
+
+
+def _profiled(
+    bench: Bench, server: Server, clips: Sequence[Clip], model: str
+) -> dict[str, Counter[str]]:
+    """Whose code the processes are in, with as many callers as before."""
+    assert server.pid is not None
+
+    def load() -> None:
+        run_load_for(
+            server.url, clips, model=model, concurrency=bench.plan.graph_callers,
+            for_s=bench.plan.profile_s,
+        )  # fmt: skip
+
+    groups = (*_PROFILED, model)
+    return sampled(server.pid, groups, for_s=bench.plan.profile_s, load=load)
 
 
 def _turn(bench: Bench, url: str, clips: Sequence[Clip], model: str) -> Turn:
@@ -88,6 +110,7 @@ def _finding(
     ours: Sequence[Turn],
     bares: Sequence[Turn],
     cpu_s: dict[str, float],
+    profile: Table,
     engine_ms: float,
 ) -> Finding:
     callers = bench.plan.graph_callers
@@ -112,6 +135,7 @@ def _finding(
             stages_table("Where the time goes with an engine that takes none", columns),
             cpu_table("Where the CPU goes", cpu_s,
                       audio_s=_CLIP_S * (len(alone) + len(crowd)), num=len(alone) + len(crowd)),
+            profile,
         ),
         plots=(Plot("Time of a request to an engine that takes none", "bars",
                     {name: [(part, 1000 * s) for part, s in stages.parts_s.items()]

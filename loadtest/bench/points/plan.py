@@ -36,6 +36,7 @@ class Plan:
     """Of each number of callers of each rival."""
     graph_requests: int = 400
     graph_callers: int = 32
+    profile_s: int = 10
     stream_bound: int = 32
     """Streams whose fused step takes exactly the audio's time."""
     stream_s: float = 10.0
@@ -58,6 +59,7 @@ QUICK = Plan(
     rival_repetitions=1,
     rival_s=10.0,
     graph_requests=80,
+    profile_s=4,
     stream_bound=16,
     stream_s=6.0,
     stream_repetitions=1,
