@@ -20,6 +20,7 @@ def run(bench: Bench) -> Finding:
     plan = bench.plan
     load = Load(
         plan.overload_repetitions,
+        plan.overload_callers,
         settle_s=plan.overload_settle_s,
         measure_s=plan.overload_measure_s,
     )
