@@ -20,7 +20,7 @@ class Plan:
     repetitions: int = 3
     num_clips: int = 192
     """Of real people, for the engines that hear."""
-    midsize_audio_s: float = 500.0
+    midsize_audio_s: float = 400.0
     """Through the mid-size model, each arm."""
     dilation: float = 60.0
     """Of the H200-like curve: some 130 audio seconds a second."""
