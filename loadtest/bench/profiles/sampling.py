@@ -60,7 +60,7 @@ def owner_of(stack: Sequence[str]) -> str:
         name = parts[0].removesuffix(".py")
         if len(parts) > 1 and parts[0].startswith(("usr", "opt", "work", "home", "root", "tmp")):
             name = parts[-2]
-        if name not in sys.stdlib_module_names and not name.startswith(("<", "python3")):
+        if name and name not in sys.stdlib_module_names and not name.startswith(("<", "python3")):
             return name
     return "Python itself"
 
