@@ -1,5 +1,6 @@
 """A rival's module in, its address out, for as long as it is wanted."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -7,13 +8,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from loadtest.bench.load import BenchError
 from serve_app.models.loader import PROJECT_ROOT
 
-_START_TIMEOUT_S, _STOP_TIMEOUT_S = 60.0, 20.0
+_START_TIMEOUT_S, _STOP_TIMEOUT_S = 180.0, 10.0
 _POLL_S = 0.1
 
 
@@ -55,10 +56,10 @@ def _wait_until_it_listens(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """With the processes that it started: they are in its session."""
-    process.send_signal(signal.SIGINT)
-    try:
+    """With the processes that it started: they are in its group."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
