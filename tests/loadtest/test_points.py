@@ -2,10 +2,12 @@
 
 import pytest
 
+from loadtest.bench.engines.arms import Arms
 from loadtest.bench.engines.batches import Batch
 from loadtest.bench.engines.codecs import CODECS, encoded, speech
 from loadtest.bench.engines.dilated import H200, batch_s, dilated, full_rate
-from loadtest.bench.load import BenchError
+from loadtest.bench.engines.raw import RawRun
+from loadtest.bench.load import BenchError, LoadRun
 from loadtest.bench.points.costs import line_through
 from loadtest.bench.points.live import costs_for
 from loadtest.bench.points.padding import Packing
@@ -26,6 +28,21 @@ def test_a_dilated_engine_keeps_the_shape_of_its_curve() -> None:
     assert full_rate(H200, BatchConfig()) == pytest.approx(480 / 0.0548)
     with pytest.raises(BenchError, match="only a simulated"):
         dilated(model_of(TINY, None), 2.0)
+
+
+def test_what_an_idle_server_takes_is_told_apart_from_what_requests_take() -> None:
+    raw = RawRun(wall_s=1.0, cpu_s=4.0, padded_s=1.0, texts=("",))
+    arms = Arms(
+        model_of(SIMULATED, None),
+        clips=[],
+        alone=[raw, raw],
+        served=[LoadRun(wall_s=10.0, answers=())],
+        cpu_s=[{"model": 5.0, "controller": 3.0}],
+        single=[],
+        idle={"controller": 0.3},
+    )
+    assert arms.cpu_ratios == [pytest.approx(0.5)]
+    assert arms.busy_cpu_ratios == [pytest.approx(0.8)]
 
 
 def test_a_rival_is_held_against_at_the_same_wait() -> None:

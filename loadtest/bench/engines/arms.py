@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.bench.clips import Clip
-from loadtest.bench.cpu import cpu_s_by_group, spent
+from loadtest.bench.cpu import cpu_s_by_group, idle_per_s, spent
 from loadtest.bench.engines.batches import Batch, steady_part, throughput
 from loadtest.bench.engines.raw import RawRun, run_raw
 from loadtest.bench.load import Answer, LoadRun, run_load, run_load_for
@@ -30,6 +30,8 @@ class Arms:
     """Of each served run, by group of processes; empty of somebody else's server."""
     single: Sequence[Answer]
     """Of one caller, before."""
+    idle: Mapping[str, float]
+    """CPU seconds a second of each group when nobody asks."""
     steady_batches: Sequence[Sequence[Batch]] = ()
     """Of the served runs, where they were not of all clips once each."""
 
@@ -51,6 +53,17 @@ class Arms:
     def cpu_ratios(self) -> list[float]:
         """The engine's alone over the whole server's."""
         whole_s = [sum(groups.values()) for groups in self.cpu_s]
+        return [1 / each for each in between_neighbours([run.cpu_s for run in self.alone], whole_s)]
+
+    @property
+    def busy_cpu_ratios(self) -> list[float]:
+        """The same, with what the server takes when nobody asks taken off for as long as it was
+        asked: a part that no longer counts where the load is of hundreds of cores."""
+        idle = sum(self.idle.values())
+        whole_s = [
+            sum(groups.values()) - idle * run.wall_s
+            for groups, run in zip(self.cpu_s, self.served, strict=True)
+        ]
         return [1 / each for each in between_neighbours([run.cpu_s for run in self.alone], whole_s)]
 
     @property
@@ -88,6 +101,7 @@ def measure(
     if for_s is None:
         run_load(server.url, clips[:concurrency], model=model.name, concurrency=concurrency)
     single = run_load(server.url, clips[: min(16, len(clips))], model=model.name, concurrency=1)
+    idle = {} if server.pid is None else idle_per_s(server.pid, bench.plan.idle_s)
     alone, served, cpu_s = [], [], []
     for number in range(bench.plan.repetitions + 1):
         bench.told.step(f"{model.name}: alone")
@@ -99,7 +113,7 @@ def measure(
         served.append(_served(server, clips, model.name, concurrency, for_s))
         cpu_s.append(spent(before, _cpu_s(server)))
     steady = [steady_part(run, clips, for_s) for run in served] if for_s is not None else []
-    return Arms(model, clips, alone, served, cpu_s, single.answers, steady)
+    return Arms(model, clips, alone, served, cpu_s, single.answers, idle, steady)
 
 
 def _served(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest.bench.clips import Clip, noise_clip
-from loadtest.bench.cpu import cpu_s_by_group, spent
+from loadtest.bench.cpu import cpu_s_by_group, idle_per_s, spent
 from loadtest.bench.engines.codecs import CODECS, encoded, speech
 from loadtest.bench.engines.dilated import H200, full_rate, with_cost
 from loadtest.bench.findings import Figure, Finding, Plot, Row, Table
@@ -22,7 +22,6 @@ from serve_app.config import BatchConfig
 
 _SHORT_S, _LONG_S, _TYPICAL_S = 2.0, 20.0, 7.5
 _CALLERS = 16
-_IDLE_S = 10.0
 _CODEC_ROUNDS = 5
 _MAX_CHUNK_S = 30.0
 _FIRST = next(iter(CODECS))
@@ -60,7 +59,7 @@ def run(bench: Bench) -> Finding:
     name = bench.simulated.name
     run_load(server.url, clips[_SHORT_S] * 8, model=name, concurrency=_CALLERS)
     bench.told.step("nobody asks")
-    idle = _idle_per_s(server.pid)
+    idle = idle_per_s(server.pid, plan.idle_s)
     lines: dict[str, list[Line]] = {}
     totals: list[Line] = []
     for number in range(plan.repetitions):
@@ -93,15 +92,6 @@ def _decoding_s(file: bytes) -> float:
     for _ in heard_blocks(file, unheard_s=_MAX_CHUNK_S):
         pass
     return time.process_time() - began_at
-
-
-def _idle_per_s(pid: int) -> dict[str, float]:
-    """CPU seconds a second of each group when nobody asks."""
-    before, began_at = cpu_s_by_group(pid), time.perf_counter()
-    time.sleep(_IDLE_S)
-    after = cpu_s_by_group(pid)
-    took_s = time.perf_counter() - began_at
-    return {group: each / took_s for group, each in spent(before, after).items()}
 
 
 def _per_request(

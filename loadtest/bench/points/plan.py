@@ -41,6 +41,8 @@ class Plan:
     """Streams whose fused step takes exactly the audio's time."""
     stream_s: float = 10.0
     stream_repetitions: int = 2
+    idle_s: float = 10.0
+    """How long a server that nobody asks is watched."""
     codec_s: float = 30.0
     cost_requests: int = 250
     overload_repetitions: int = 3
@@ -65,6 +67,7 @@ QUICK = Plan(
     stream_bound=16,
     stream_s=6.0,
     stream_repetitions=1,
+    idle_s=4.0,
     codec_s=10.0,
     cost_requests=60,
     overload_repetitions=1,

@@ -39,6 +39,7 @@ def run(bench: Bench) -> Finding:
                 "mid-size model, CPU seconds", estimate(midsize.cpu_ratios),
                 estimate(of_neighbours([run.cpu_s for run in midsize.alone])), aim=_AIM_CPU,
             ),
+            Figure("the same less what an idle server takes", estimate(midsize.busy_cpu_ratios)),
             _wall("mid-size model, throughput", midsize),
             _wall("parakeet-tiny, throughput", tiny),
             Figure("parakeet-tiny, CPU seconds", estimate(tiny.cpu_ratios)),

@@ -2,6 +2,7 @@
 
 Ray brings py-spy along. It needs the right to read another process of the same user, which root
 has, and others where `kernel.yama.ptrace_scope` allows it; where it has not, nothing is found.
+Only the thread that holds the interpreter is counted: what native threads do is not seen.
 """
 
 import subprocess
@@ -76,7 +77,7 @@ def profile_table(found: Mapping[str, Counter[str]]) -> Table:
         )
         rows.append((group, shown, str(whole)))
     return Table(
-        "Whose code each process is in while it works", ("process", "packages", "samples"), rows
+        "Whose code holds each process' interpreter", ("process", "packages", "samples"), rows
     )
 
 
@@ -84,6 +85,6 @@ def _watch(pid: int, path: Path, for_s: int) -> subprocess.Popen[bytes]:
     program = Path(sys.executable).with_name("py-spy")
     command = [
         str(program), "record", "--pid", str(pid), "--duration", str(for_s),
-        "--rate", str(_RATE_HZ), "--format", "raw", "--output", str(path),
+        "--rate", str(_RATE_HZ), "--gil", "--format", "raw", "--output", str(path),
     ]  # fmt: skip
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
