@@ -117,7 +117,7 @@ def _finding(bench: Bench, model: ModelConfig, packings: Sequence[Packing]) -> F
         figures=_figures(model, served),
         tables=(Table("Batches", head, rows),),
         plots=(Plot("Audio ÷ padded audio", "bars", series),),
-        words=_words(bench, model),
+        words=(_words(bench, model), _limits(packings)),
         raw={
             f"{packing.mix}, {packing.name}": [len(b.durations_s) for b in packing.batches]
             for packing in served
@@ -140,12 +140,25 @@ def _figures(model: ModelConfig, served: Sequence[Packing]) -> list[Figure]:
     return figures
 
 
-def _words(bench: Bench, model: ModelConfig) -> tuple[str, ...]:
+def _words(bench: Bench, model: ModelConfig) -> str:
     return (
         f"{bench.plan.callers} callers on the simulated engine, {bench.plan.dilation:g} × as "
         f"slow; budget {model.batch.max_batch_audio_s:g} padded seconds and "
         f"{model.batch.max_batch_size} rows. The room of a batch is its budget, or what that "
         "number of its longest row weighs. `as they come` is what an order of arrival gives "
         "at best; `nearest to the oldest` takes the oldest chunk and those that are most like "
-        "it, so nobody starves. The control is the second half of the run over the first.",
+        "it, so nobody starves. The control is the second half of the run over the first."
+    )
+
+
+def _limits(packings: Sequence[Packing]) -> str:
+    """What an order of arrival can reach at all."""
+    limits = [
+        f"{packing.efficiency.median:.2f} of {packing.mix} lengths"
+        for packing in packings
+        if packing.name == "as they come"
+    ]
+    return (
+        f"Batches of clips as they come are audio for {' and '.join(limits)}, whatever server "
+        f"cuts them: {_AIM:g} can only be had by letting clips of like lengths pass others."
     )
