@@ -26,6 +26,8 @@ from serve_app.config import ModelConfig
 _NUM_CLIPS = 512
 _NUM_BOUND_CLIPS = 4_096
 _AIM = 0.95
+_WINDOWS = (2, 8, 16)
+"""Batches of the most rows that wait at once."""
 _MIXES = (LIBRISPEECH_LIKE, HEAVY_TAILED)
 
 
@@ -79,14 +81,17 @@ def run(bench: Bench) -> Finding:
 def _bounds(mix: Mix, model: ModelConfig) -> list[Packing]:
     """Of many more clips of the same mix, by arithmetic."""
     durations_s = lengths_s(mix, _NUM_BOUND_CLIPS)
-    deep = 2 * model.batch.max_batch_size
-    return [
-        Packing(mix.name, "all lengths known", sorted_packing(durations_s, model.batch)),
+    windows = [
         Packing(
             mix.name,
             f"nearest to the oldest of {deep}",
             window_packing(durations_s, model.batch, num_waiting=deep),
-        ),
+        )
+        for deep in (times * model.batch.max_batch_size for times in _WINDOWS)
+    ]
+    return [
+        Packing(mix.name, "all lengths known", sorted_packing(durations_s, model.batch)),
+        *windows,
         Packing(mix.name, "as they come", first_come_packing(durations_s, model.batch)),
     ]
 
@@ -147,7 +152,7 @@ def _words(bench: Bench, model: ModelConfig) -> str:
         f"{model.batch.max_batch_size} rows. The room of a batch is its budget, or what that "
         "number of its longest row weighs. `as they come` is what an order of arrival gives "
         "at best; `nearest to the oldest` takes the oldest chunk and those that are most like "
-        "it, so nobody starves. The control is the second half of the run over the first."
+        "it, so nobody starves: more has to wait for less to be wasted. The control is the second half of the run over the first."
     )
 
 
