@@ -152,7 +152,8 @@ def _words(bench: Bench, model: ModelConfig) -> str:
         f"{model.batch.max_batch_size} rows. The room of a batch is its budget, or what that "
         "number of its longest row weighs. `as they come` is what an order of arrival gives "
         "at best; `nearest to the oldest` takes the oldest chunk and those that are most like "
-        "it, so nobody starves: more has to wait for less to be wasted. The control is the second half of the run over the first."
+        "it, so nobody starves: more has to wait for less to be wasted. The "
+        "control is the second half of the run over the first."
     )
 
 
