@@ -49,9 +49,9 @@ def batches_of(answers: Iterable[Answer], durations_s: Sequence[float]) -> list[
 
 
 def steady(batches: Sequence[Batch], *, until: float) -> list[Batch]:
-    """Without the first three, in which the callers were not all there yet, and without those that
-    ended after `until`, when they went home."""
-    return [batch for batch in batches[3:] if batch.ended_at <= until]
+    """Without the first, in which the callers were not all there yet, and without those that ended
+    after `until`, when they went home. `throughput` counts from the end of the first that is left."""
+    return [batch for batch in batches[1:] if batch.ended_at <= until]
 
 
 def steady_part(found: LoadRun, clips: Sequence[Clip], for_s: float) -> list[Batch]:

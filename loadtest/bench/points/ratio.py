@@ -224,6 +224,6 @@ _WORDS = (
     "mid-size model is a FastConformer TDT of 78 million random weights (12 layers, 512 wide) "
     "that never says a word, so that its decoder costs the least that a decoder can; it hears PCM "
     "WAV of LibriSpeech-like lengths. The simulated engine hears the same lengths. Its "
-    "served throughput is taken from the end of its third batch to the last batch before the "
+    "served throughput is taken from the end of its second batch to the last batch before the "
     "callers go home, its throughput alone over all clips.",
 )
