@@ -50,7 +50,7 @@ def batches_of(answers: Iterable[Answer], durations_s: Sequence[float]) -> list[
 
 def steady(batches: Sequence[Batch], *, until: float) -> list[Batch]:
     """Without the first, in which the callers were not all there yet, and without those that ended
-    after `until`, when they went home. `throughput` counts from the end of the first that is left."""
+    after `until`, when they went home. `throughput` counts from the end of the first of these."""
     return [batch for batch in batches[1:] if batch.ended_at <= until]
 
 

@@ -32,7 +32,7 @@ class Plan:
     steady_s: float = 40.0
     """Of the dilated engine, whose batches take some three seconds each."""
     rival_repetitions: int = 2
-    rival_s: float = 30.0
+    rival_s: float = 40.0
     """Of each number of callers of each rival."""
     graph_requests: int = 400
     graph_callers: int = 32
@@ -61,7 +61,7 @@ QUICK = Plan(
     simulated_clips=160,
     steady_s=10.0,
     rival_repetitions=1,
-    rival_s=10.0,
+    rival_s=20.0,
     graph_requests=80,
     profile_s=4,
     stream_bound=16,

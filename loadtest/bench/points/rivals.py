@@ -80,7 +80,7 @@ def run(bench: Bench) -> Finding:
             runs = (
                 ("chorus", server.url, (plan.callers,)),
                 ("plain FastAPI", plain, _PLAIN_CALLERS),
-                ("LitServe", lit, (plan.callers // 2, plan.callers)),
+                ("LitServe", lit, (plan.callers // 4, plan.callers // 2)),
             )
             for name, url, callers in runs:
                 levels = []
