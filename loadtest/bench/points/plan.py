@@ -39,7 +39,7 @@ class Plan:
     profile_s: int = 10
     stream_bound: int = 32
     """Streams whose fused step takes exactly the audio's time."""
-    stream_s: float = 10.0
+    stream_s: float = 20.0
     stream_repetitions: int = 2
     idle_s: float = 10.0
     """How long a server that nobody asks is watched."""
