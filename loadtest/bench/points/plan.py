@@ -43,7 +43,7 @@ class Plan:
     stream_repetitions: int = 2
     idle_s: float = 10.0
     """How long a server that nobody asks is watched."""
-    codec_s: float = 30.0
+    codec_s: float = 20.0
     cost_requests: int = 250
     overload_repetitions: int = 3
     overload_callers: int = 16
