@@ -4,6 +4,7 @@ import io
 import json
 import math
 import random
+import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import soundfile  # type: ignore[import-untyped]  # ships no stubs
 
 from serve_app.audio.chunk import Chunker
 from serve_app.audio.decode import heard_blocks
-from serve_app.audio.waveform import Chunk
+from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
 
 TINY = Path(__file__).resolve().parents[2] / "tiny"
 
@@ -38,6 +39,50 @@ class Clip:
     @property
     def duration_s(self) -> float:
         return sum(chunk.duration_s for chunk in self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Log-normal lengths between two ends, both of which fit in one chunk."""
+
+    name: str
+    median_s: float
+    spread: float
+    shortest_s: float
+    longest_s: float = 30.0
+
+
+LIBRISPEECH_LIKE = Mix("LibriSpeech-like", median_s=5.8, spread=0.7, shortest_s=1.3)
+"""The test sets' median and, at 7.4 s, their mean; who is longer than 30 s is taken for 30 s."""
+HEAVY_TAILED = Mix("heavy-tailed", median_s=3.0, spread=1.2, shortest_s=0.4)
+"""Half of all shorter than 3 s, and one in forty of 30 s: voice commands beside dictation."""
+
+
+def noise_clips(mix: Mix, num_clips: int, *, seed: int = _SEED) -> list[Clip]:
+    """Noise as PCM WAV of 16 kHz, so that what the server makes of it is known to the sample."""
+    return [
+        noise_clip(f"noise-{number}.wav", duration_s, seed=seed + number)
+        for number, duration_s in enumerate(lengths_s(mix, num_clips, seed=seed))
+    ]
+
+
+def lengths_s(mix: Mix, num_clips: int, *, seed: int = _SEED) -> list[float]:
+    """Those of so many clips of the mix."""
+    rng = random.Random(f"{mix.name} {seed}")
+    drawn_s = (rng.lognormvariate(math.log(mix.median_s), mix.spread) for _ in range(num_clips))
+    return [min(max(each_s, mix.shortest_s), mix.longest_s) for each_s in drawn_s]
+
+
+def noise_clip(name: str, duration_s: float, *, seed: int) -> Clip:
+    num_samples = int(duration_s * SAMPLE_RATE_HZ)
+    samples = np.random.default_rng(seed).integers(-3000, 3000, num_samples, dtype=np.int16)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(SAMPLE_RATE_HZ)
+        writer.writeframes(samples.tobytes())
+    return Clip(name, file.getvalue(), (Chunk(samples.tobytes(), 0.0),))
 
 
 def make_clips(num_clips: int, *, max_chunk_s: float, max_pause_s: float) -> list[Clip]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,15 @@ def descendants(root_pid: int) -> dict[int, float]:
 
 def spent(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     return {group: after[group] - before.get(group, 0.0) for group in after}
+
+
+def idle_per_s(root_pid: int, for_s: float) -> dict[str, float]:
+    """CPU seconds a second of each group, watched for so long while nobody asks for anything."""
+    before, began_at = cpu_s_by_group(root_pid), time.perf_counter()
+    time.sleep(for_s)
+    after = cpu_s_by_group(root_pid)
+    took_s = time.perf_counter() - began_at
+    return {group: each / took_s for group, each in spent(before, after).items()}
 
 
 def _descends(pid: int, root_pid: int, parents: Mapping[int, int]) -> bool:

@@ -4,10 +4,11 @@ Plain `http.client` in threads: a full HTTP library would cost more CPU than a s
 """
 
 import http.client
+import itertools
 import json
-import queue
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from loadtest.bench.clips import Clip
 
 _BOUNDARY = "chorus-bench-7f3a"
 _TIMEOUT_S = 600.0
+_PATH = "/v1/audio/transcriptions"
 
 
 class BenchError(Exception):
@@ -30,15 +32,19 @@ class Answer:
     text: str
     latency_s: float
     stages_s: Mapping[str, float]
+    index: int = 0
+    """Of its clip."""
+    answered_at: float = 0.0
+    """By `time.perf_counter`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadRun:
-    """All clips through the server once."""
+    """All clips through the server once, or over and over for a time."""
 
     wall_s: float
     answers: tuple[Answer, ...]
-    """In the order of the clips."""
+    """In the order of the clips; of clips that went again, in that in which they were sent."""
 
 
 def run_load(url: str, clips: Sequence[Clip], *, model: str, concurrency: int) -> LoadRun:
@@ -47,37 +53,55 @@ def run_load(url: str, clips: Sequence[Clip], *, model: str, concurrency: int) -
     Raises:
         BenchError: a clip was refused.
     """
+    return _run(url, clips, model, concurrency, iter(range(len(clips))))
+
+
+def run_load_for(
+    url: str, clips: Sequence[Clip], *, model: str, concurrency: int, for_s: float
+) -> LoadRun:
+    """The same with the clips over and over, until no more are sent after `for_s`.
+
+    Raises:
+        BenchError: a clip was refused.
+    """
+    until = time.perf_counter() + for_s
+    turns = itertools.takewhile(lambda _: time.perf_counter() < until, itertools.count())
+    return _run(url, clips, model, concurrency, turns)
+
+
+def _run(
+    url: str, clips: Sequence[Clip], model: str, concurrency: int, turns: Iterator[int]
+) -> LoadRun:
     bodies = [_body(clip, model) for clip in clips]
-    todo: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for index in range(len(clips)):
-        todo.put(index)
-    answers: list[Answer | None] = [None] * len(clips)
+    answers: dict[int, Answer] = {}
+    lock = threading.Lock()
 
     def call() -> None:
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT_S)
         with closing(connection):
             while True:
-                try:
-                    index = todo.get_nowait()
-                except queue.Empty:
+                with lock:
+                    turn = next(turns, None)
+                if turn is None:
                     return
-                answers[index] = _ask(connection, bodies[index])
+                index = turn % len(clips)
+                answers[turn] = _ask(connection, bodies[index], index)
 
     began_at = time.perf_counter()
     with ThreadPoolExecutor(concurrency) as pool:
         for caller in [pool.submit(call) for _ in range(concurrency)]:
             caller.result()
     wall_s = time.perf_counter() - began_at
-    return LoadRun(wall_s, tuple(answer for answer in answers if answer is not None))
+    return LoadRun(wall_s, tuple(answers[turn] for turn in sorted(answers)))
 
 
-def _ask(connection: http.client.HTTPConnection, body: bytes) -> Answer:
+def _ask(connection: http.client.HTTPConnection, body: bytes, index: int) -> Answer:
     began_at = time.perf_counter()
     headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
-    connection.request("POST", "/v1/audio/transcriptions", body, headers)
+    connection.request("POST", _PATH, body, headers)
     response = connection.getresponse()
     content = response.read()
-    latency_s = time.perf_counter() - began_at
+    answered_at = time.perf_counter()
     if response.status != 200:
         raise BenchError(f"a clip was refused: {response.status} {content[:300]!r}")
     stages_s = {}
@@ -85,7 +109,9 @@ def _ask(connection: http.client.HTTPConnection, body: bytes) -> Answer:
         stage, _, duration_ms = entry.strip().partition(";dur=")
         if duration_ms:
             stages_s[stage] = float(duration_ms) / 1000
-    return Answer(json.loads(content)["text"], latency_s, stages_s)
+    told = json.loads(content)
+    stages_s |= told.get("stages_s", {})  # a rival's way to say it
+    return Answer(told["text"], answered_at - began_at, stages_s, index, answered_at)
 
 
 def _body(clip: Clip, model: str) -> bytes:

@@ -9,39 +9,23 @@ trusted. What was let in and then failed fails the run.
 import argparse
 import asyncio
 import sys
-import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from loadtest.bench.load import BenchError
 from loadtest.bench.machine import describe_machine, describe_versions
 from loadtest.bench.server import Server, model_of, own_server
-from loadtest.overload.callers import Callers
-from loadtest.overload.results import (
-    Phase,
-    Repetition,
-    interval,
-    quantile,
-    refusal_times_s,
-)
-from loadtest.overload.uploads import make_uploads
-from serve_app.config import BatchConfig, ModelConfig, SimulatedConfig
+from loadtest.overload.flood import MAX_WAIT_S, Load, flood, slow
+from loadtest.overload.results import Repetition, interval, quantile, refusal_times_s
 from serve_app.errors import ConfigError
 
-_COST = SimulatedConfig(fixed_s=0.25, per_audio_s=0.025)
-_BATCH = BatchConfig(max_batch_audio_s=60.0)
-"""Some thirty audio seconds a second: so slow that the engine is what is full, not the CPU
-that clients, proxy and server share."""
-_MAX_WAIT_S = 4.0
-_NUM_UPLOADS = 64
 _TARGET_RATIO, _TARGET_REFUSAL_S = 0.95, 0.05
 
 
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
-        repetitions = asyncio.run(_measure(args))
+        repetitions = _measure(args)
     except (BenchError, ConfigError) as error:
         print(f"overload: {error}", file=sys.stderr)
         return 1
@@ -60,54 +44,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _measure(args: argparse.Namespace) -> list[Repetition]:
+def _measure(args: argparse.Namespace) -> list[Repetition]:
     model = model_of(args.config, args.model)
+    load = Load(args.repetitions, args.callers, args.settle, args.measure)
     serving: AbstractContextManager[Server]
     if args.url:
         serving = nullcontext(Server(args.url.rstrip("/"), pid=None))
+    elif model.kind != "simulated":
+        raise BenchError("a server of its own needs a simulated model; see --url")
     else:
         _say("starting a server")
-        serving = own_server(args.config, _slow(model), limits={"max_wait_s": _MAX_WAIT_S})
-    with serving as server:  # blocks the loop while it starts; nothing else runs on it
-        uploads = make_uploads(_NUM_UPLOADS, model=model.name, host=urlsplit(server.url).netloc)
-        callers = Callers(server.url, uploads)
-        _say("warming up")
-        await callers.closed_loop(args.callers, args.settle)
-        repetitions = []
-        peak = await _peak(callers, args)
-        for number in range(1, args.repetitions + 1):
-            double = await _flood(callers, args, 2 * peak.answered_per_s)
-            tenfold = await _flood(callers, args, 10 * peak.answered_per_s)
-            after = await _peak(callers, args)
-            repetitions.append(Repetition(peak, double, tenfold, after))
-            peak = after
-            _say(f"repetition {number} of {args.repetitions}: {repetitions[-1].ratio:.3f}")
-        callers.close()
-    return repetitions
-
-
-async def _peak(callers: Callers, args: argparse.Namespace) -> Phase:
-    began_at = time.perf_counter()
-    outcomes = await callers.closed_loop(args.callers, args.settle + args.measure)
-    counts_from = began_at + args.settle
-    return Phase(tuple(outcomes), counts_from, counts_from + args.measure)
-
-
-async def _flood(callers: Callers, args: argparse.Namespace, per_s: float) -> Phase:
-    began_at = time.perf_counter()
-    outcomes = await callers.open_loop(per_s, args.settle + args.measure)
-    counts_from = began_at + args.settle
-    return Phase(tuple(outcomes), counts_from, counts_from + args.measure)
-
-
-def _slow(model: ModelConfig) -> ModelConfig:
-    """
-    Raises:
-        BenchError: it is no simulated model, whose speed can be chosen.
-    """
-    if model.kind != "simulated":
-        raise BenchError("a server of its own needs a simulated model; see --url")
-    return model.model_copy(update={"simulated": _COST, "batch": _BATCH})
+        serving = own_server(args.config, slow(model), limits={"max_wait_s": MAX_WAIT_S})
+    with serving as server:
+        return asyncio.run(flood(server.url, model.name, load, _say))
 
 
 def _report(repetitions: list[Repetition]) -> int:

@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from loadtest.bench import report
 from loadtest.bench.clips import Clip, make_clips
 from loadtest.bench.cpu import cpu_s_by_group, group_of, spent
-from loadtest.bench.load import BenchError, LoadRun, run_load
-from loadtest.bench.raw import RawRun, run_raw
-from loadtest.bench.results import Repetition, Results, Stages
+from loadtest.bench.engines.raw import run_raw
+from loadtest.bench.load import BenchError, run_load, run_load_for
 from loadtest.bench.server import fixed_config, model_of
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
 from serve_app.config import BatchConfig, ModelConfig, SimulatedConfig
@@ -33,24 +31,6 @@ def clip(text, *durations_s):
         for index, duration_s in enumerate(durations_s)
     )
     return Clip(f"{text}.wav", text.encode(), chunks)
-
-
-def results(cpu_s):
-    raw = RawRun(wall_s=2.0, cpu_s=1.0, padded_s=110.0, texts=("a",))
-    later = RawRun(wall_s=4.0, cpu_s=1.0, padded_s=110.0, texts=("a",))
-    served = LoadRun(wall_s=6.0, answers=())
-    stages = Stages(0.1, 0.2, 0.3, 0.4, p50_s=1.0, p95_s=1.1)
-    return Results(
-        config="configs/simulated.yaml",
-        model=FREE,
-        dilation=1.0,
-        concurrency=64,
-        num_clips=1,
-        audio_s=100.0,
-        repetitions=(Repetition(raw, served, later, cpu_s, num_same_texts=1),),
-        alone=stages,
-        crowded=stages,
-    )
 
 
 def test_batches_of_the_raw_arm_ascend_in_length_and_keep_the_budget():
@@ -87,6 +67,14 @@ def test_every_clip_is_answered_in_its_place(site):
     assert [answer.text for answer in run.answers] == [f"text {number}" for number in range(20)]
     assert run.answers[0].stages_s == {"decode": 0.001, "queue": 0.002, "model": 0.003}
     assert {call.request.model for call in site.backend.calls} == {"parakeet-tiny"}
+
+
+def test_clips_go_again_until_the_time_is_up(site):
+    clips = [clip("a", 1.0), clip("b", 1.0)]
+    run = run_load_for(site.url, clips, model="parakeet", concurrency=2, for_s=0.3)
+    assert len(run.answers) > 4
+    assert [answer.index for answer in run.answers[:4]] == [0, 1, 0, 1]
+    assert all(answer.text == "ab"[answer.index] for answer in run.answers)
 
 
 def test_a_refused_clip_ends_the_benchmark(site):
@@ -129,24 +117,3 @@ def test_a_replica_is_told_by_its_deployment_whatever_it_is_doing():
                 pass
             assert group_of(child.pid, os.getpid()) == "parakeet-0.6b-v3"
             child.kill()
-
-
-def test_the_ratio_is_taken_against_both_neighbours():
-    found = results({})
-    assert found.ratio.median == 0.5
-    assert found.control.median == 0.5
-    assert found.served_audio_s_per_s.median == pytest.approx(100 / 6)
-
-
-def test_a_report_names_the_machine_and_says_what_is_simulated(tmp_path: Path, capsys):
-    found = results({"Ingress": 1.0, "decoders": 3.0})
-    report.print_tables(found)
-    assert "served ÷ raw" in capsys.readouterr().out
-    report.write(found, tmp_path / "bench.md")
-    page = (tmp_path / "bench.md").read_text()
-    assert "cores" in page
-    assert "**simulated**" in page
-    assert "| served ÷ raw | 0.500 | 0.500 | 0.500 |" in page
-    assert "| decoders | 108.00 | 75% |" in page
-    assert "![Where the time of a request goes](bench.png)" in page
-    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,1 @@
+"""The engine alone, and engines made for a measurement."""

@@ -1,0 +1,1 @@
+"""Whose code the processes of a server are in while they work."""

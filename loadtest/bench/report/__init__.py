@@ -1,0 +1,1 @@
+"""Findings in; tables on a terminal, a page, plots and JSON out."""

@@ -1,0 +1,66 @@
+"""Findings in; a page of Markdown, its plots and a JSON file beside it out."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from loadtest.bench.findings import Finding
+from loadtest.bench.machine import describe_machine, describe_versions
+from loadtest.bench.points.plan import Plan
+from loadtest.bench.report import plots, saved
+from loadtest.bench.report.tables import headlines, markdown
+
+
+def write(found: Sequence[Finding], path: Path, plan: Plan) -> None:
+    """`path`, the same with `.json`, and a plot for each point that has one. Points that lie there
+    and are not in `found` stay, unless they are of another machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    json_path = path.with_suffix(".json")
+    found = saved.merged(found, json_path)
+    lines = [*_head(), *markdown(headlines(found), num_left=2), "", _READING, ""]
+    for finding in found:
+        lines += _section(finding, path)
+    took_s = sum(finding.took_s for finding in found)
+    lines.append(
+        f"Taken by `python -m loadtest.bench`, in {took_s / 60:.0f} minutes; all values in "
+        f"[{json_path.name}]({json_path.name})."
+    )
+    path.write_text("\n".join(lines) + "\n")
+    saved.write(found, json_path, plan)
+
+
+def _head() -> Iterator[str]:
+    yield "# Benchmarks"
+    yield ""
+    yield f"- Machine: {describe_machine()}; the callers run on it as well"
+    yield f"- Versions: {describe_versions()}"
+    yield "- One replica of each deployment. **simulated** is no model: it sleeps by the cost"
+    yield "  curve that the project takes for a 0.6 B transducer on an H200 (14 ms + 85 µs for each"
+    yield "  padded second), stretched where this is said. No figure here was taken on a GPU."
+    yield ""
+
+
+_READING = (
+    "Each figure is the median of its repetitions with a bootstrap interval of 95 %; where there "
+    "is a ratio, its arms took turns. The control is the same ratio of two equal arms: how far "
+    "it is from 1 is how far the machine can be trusted."
+)
+
+
+def _section(finding: Finding, path: Path) -> Iterator[str]:
+    yield f"## {finding.point}. {finding.title}"
+    yield ""
+    yield f"*{finding.taken_on}*"
+    yield ""
+    for paragraph in finding.words:
+        yield paragraph
+        yield ""
+    for table in finding.tables:
+        yield f"**{table.title}**"
+        yield ""
+        yield from markdown(table)
+        yield ""
+    if finding.plots:
+        plot_path = path.with_name(f"{path.stem}-{finding.point}.png")
+        plots.draw(finding.plots, plot_path, describe_machine())
+        yield f"![{finding.title}]({plot_path.name})"
+        yield ""
