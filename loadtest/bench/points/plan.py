@@ -22,15 +22,15 @@ class Plan:
     """Of real people, for the engines that hear."""
     midsize_audio_s: float = 400.0
     """Through the mid-size model, each arm."""
-    dilation: float = 60.0
-    """Of the H200-like curve: some 130 audio seconds a second."""
+    dilation: float = 20.0
+    """Of the H200-like curve: some 400 audio seconds a second."""
     simulated_clips: int = 512
     """So many that sorting them all leaves hardly any padding."""
-    callers: int = 192
-    """So many that a queue stands in front of the dilated engine: a batch in the model, one behind
-    it, one on its way."""
-    steady_s: float = 40.0
-    """Of the dilated engine, whose batches take some three seconds each."""
+    callers: int = 960
+    """So many that a queue stands in front of the dilated engine: what it works on in a second at
+    full speed, and a third more."""
+    steady_s: float = 60.0
+    """Of the dilated engine, which takes 20 s for what it sorts at a time."""
     rival_repetitions: int = 2
     rival_s: float = 40.0
     """Of each number of callers of each rival."""
@@ -57,9 +57,9 @@ QUICK = Plan(
     repetitions=1,
     num_clips=48,
     midsize_audio_s=90.0,
-    dilation=30.0,
     simulated_clips=160,
-    steady_s=10.0,
+    callers=480,
+    steady_s=20.0,
     rival_repetitions=1,
     rival_s=20.0,
     graph_requests=80,
