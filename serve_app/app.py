@@ -1,6 +1,5 @@
 """The whole wiring: from a `ServerConfig` to a Ray Serve application."""
 
-import math
 import os
 
 from ray import serve
@@ -11,16 +10,13 @@ from serve_app.config import DiarizationConfig, JobsConfig, ModelConfig, ServerC
 from serve_app.deployments.diarization.replica import Diarization
 from serve_app.deployments.jobs import Jobs
 from serve_app.deployments.ledger import LedgerReplica
-from serve_app.deployments.pace import MOST_BATCHES_HELD
+from serve_app.deployments.pace import max_ongoing_requests
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.recognizer import Recognizer
 from serve_app.deployments.streaming.replica import Streaming
 from serve_app.environment import with_environment
 from serve_app.ingress.deployment import Ingress
 
-_ROOM_FOR_CHUNKS = 2
-"""In a model replica: more than the preprocessors hand over, so that Serve's router never finds it
-full; it would ask again after up to half a second, in which the replica may run dry."""
 _PLACES_PER_UPLOAD = 2
 """More than the ingress admits, so that it says "at capacity" itself, and at once. The proxy holds
 as many again in front of it before it refuses by itself; it counts each request for a moment."""
@@ -84,11 +80,9 @@ def build(args: ServerConfig) -> Application:
 def _recognizer(model: ModelConfig, config: ServerConfig) -> Application:
     """Chunks wait unbounded in front of a model, as far as Serve knows: a recording that has begun
     must not be refused, and `preprocessor.max_audio_in_flight_s` bounds them."""
-    num_batches = max(MOST_BATCHES_HELD, model.batch.max_batches_held)
-    most_chunks = num_batches * model.batch.max_batch_size
     return serve.deployment(
         name=model.name,
-        max_ongoing_requests=math.ceil(_ROOM_FOR_CHUNKS * most_chunks),
+        max_ongoing_requests=max_ongoing_requests(model.batch),
         graceful_shutdown_timeout_s=config.limits.request_timeout_s,
     )(Recognizer).bind(model)
 

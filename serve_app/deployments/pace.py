@@ -5,12 +5,16 @@ in it. So the time of a batch is fitted as a line over its padded seconds, and t
 full one.
 """
 
+import math
 from dataclasses import dataclass
 
 from serve_app.config import BatchConfig
 
 MOST_BATCHES_HELD = 16
 """By a replica, however fast it is: what it holds lies in its memory."""
+_ROOM_FOR_CHUNKS = 2
+"""More than the preprocessors hand over, so that Serve's router never finds a replica full: it
+would ask again after up to half a second, in which the replica may run dry."""
 _KEPT = 0.98
 """Of what was learnt, with each batch: some fifty are remembered."""
 _TRUSTED_TIMES = 4.0
@@ -27,6 +31,12 @@ class BatchReport:
     audio_s: float
     padded_s: float
     model_s: float
+
+
+def max_ongoing_requests(config: BatchConfig) -> int:
+    """Serve's bound on a replica's calls, which is none to wait at."""
+    num_batches = max(MOST_BATCHES_HELD, config.max_batches_held)
+    return math.ceil(_ROOM_FOR_CHUNKS * num_batches * config.max_batch_size)
 
 
 class Pace:

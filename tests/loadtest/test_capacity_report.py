@@ -98,7 +98,7 @@ def test_the_settings_name_the_policies_and_pass_the_strict_check(results, tmp_p
     settings = yaml.safe_load(advice.yaml)
     by_name = {each["name"]: each for each in settings["deployments"]}
     parakeet = by_name["parakeet-tdt-0.6b-v3"]
-    assert parakeet["max_ongoing_requests"] == 128  # twice 64 chunks a batch
+    assert parakeet["max_ongoing_requests"] == 2048  # twice 16 batches of 64
     assert parakeet["autoscaling_config"]["policy"]["policy_function"] == AUDIO_POLICY
     assert parakeet["autoscaling_config"]["policy"]["policy_kwargs"] == {"target_wait_s": 1.0}
     assert parakeet["autoscaling_config"]["max_replicas"] == 6
@@ -146,7 +146,7 @@ def test_the_page_stands_alone_and_says_what_is_simulated(results, tmp_path):
     assert [each["is_knee"] for each in facts["trials"]["uploads"]] == [True, False]
     text = path.with_suffix(".md").read_text()
     assert "SIMULATED" in text
-    assert "max_ongoing_requests: 128" in text
+    assert "max_ongoing_requests: 2048" in text
     assert "| 500/s | 100 | 100 |" in text
     assert "NaN" not in page
     assert "\n".join(told(results, expected, advice)).count("SIMULATED") == 1

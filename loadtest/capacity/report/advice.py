@@ -7,12 +7,10 @@ from typing import Any
 import yaml
 
 from loadtest.capacity.results import Results
-from loadtest.capacity.serving import clips_of_a_batch
+from serve_app.deployments.pace import max_ongoing_requests
 
 AUDIO_POLICY = "serve_app.deployments.scaling:AudioPolicy"
 SLOTS_POLICY = "serve_app.deployments.scaling:SlotsPolicy"
-_BATCHES_HELD = 2
-"""In one replica: one in work, one ready. What it holds cannot move to a new one."""
 _STREAMS_FREE = 0.2
 """Part of all slots that `SlotsPolicy` keeps free."""
 
@@ -84,11 +82,11 @@ def _settings(
     if uploads and results.audio_s_per_s:
         wait_s = results.objective.upload_p95_s
         args["limits"] = {"max_wait_s": wait_s}
-        held = _BATCHES_HELD * clips_of_a_batch(uploads, results.mean_clip_s)
+        most = max_ongoing_requests(uploads.batch)
         policy = {"policy_function": AUDIO_POLICY, "policy_kwargs": {"target_wait_s": wait_s / 2}}
         scaling = _scaling(replicas, expected.peak, policy)
         deployments.append(
-            {"name": uploads.name, "max_ongoing_requests": held, "autoscaling_config": scaling}
+            {"name": uploads.name, "max_ongoing_requests": most, "autoscaling_config": scaling}
         )
     if streams and results.num_streams:
         streaming = {"num_slots": results.num_streams}
