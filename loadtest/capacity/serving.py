@@ -138,7 +138,8 @@ def served(
 
 def _slowed(model: ModelConfig, curve: Curve | None, factor: float) -> ModelConfig:
     """An engine that sleeps by `curve`, or by its own, in the place of this one; a real one, where
-    there is no curve, stays. What clients may ask of it stays, too."""
+    there is no curve, stays. What clients may ask of it stays, too, and so does how much of its
+    work is sorted at a time."""
     if curve is None and model.kind != "simulated":
         return model
     cost = (curve or curve_of(model)).dilated(factor)
@@ -154,7 +155,7 @@ def _slowed(model: ModelConfig, curve: Curve | None, factor: float) -> ModelConf
         languages=model.languages,
         max_chunk_s=model.max_chunk_s,
         max_pause_s=model.max_pause_s,
-        batch=model.batch,
+        batch=model.batch.model_copy(update={"window_s": model.batch.window_s * factor}),
         simulated=cost,
         streaming=streaming,
     )
