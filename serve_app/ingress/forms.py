@@ -176,7 +176,10 @@ async def _raw(
 ) -> Form:
     """The body is the upload. What is wrong with the query is told before it is read."""
     fields: dict[str, tuple[str, ...]] = {}
-    for name, value in request.query_params.multi_items():
+    query = request.query_params.multi_items()
+    if len(query) > MAX_FIELDS:
+        raise InvalidOptionError("file", f"the query has more than {MAX_FIELDS} fields")
+    for name, value in query:
         field, key = _named(name, known_fields)
         if field == "file":
             raise InvalidOptionError(field, "is the body itself")

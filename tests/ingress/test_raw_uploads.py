@@ -3,6 +3,7 @@
 import pytest
 
 from serve_app.ingress.backend.fake import ScriptedBackend
+from serve_app.ingress.forms import MAX_FIELDS
 from serve_app.transcript.types import Segment
 
 pytestmark = pytest.mark.asyncio
@@ -51,6 +52,7 @@ async def test_options_stand_in_the_query(open_server) -> None:
         ({"file": "a.wav"}, "file"),
         ({"language": ["en", "de"]}, "language"),
         ({"response_format": "docx"}, "response_format"),
+        ({"keywords[]": ["x"] * (MAX_FIELDS + 1)}, "file"),
     ],
 )
 async def test_a_wrong_query_is_refused_by_its_name(open_server, query, param) -> None:
