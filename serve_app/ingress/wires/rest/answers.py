@@ -101,15 +101,9 @@ def form_schema(fields: Mapping[str, Schema]) -> dict[str, Any]:
 
 
 def recording_schema(fields: Mapping[str, Schema]) -> dict[str, Any]:
-    """The same, or the file alone as the body."""
+    """The same, or the file alone as the body; all other fields go into the query then."""
     described = form_schema(fields)
-    described["requestBody"]["content"][RAW] = {
-        "schema": {
-            "type": "string",
-            "format": "binary",
-            "description": "The recording itself; all other fields go into the query.",
-        }
-    }
+    described["requestBody"]["content"][RAW] = {}  # raw bytes, as OpenAPI 3.1 says that
     return described
 
 
