@@ -14,9 +14,10 @@ from pathlib import Path
 
 from loadtest.bench.load import BenchError
 from loadtest.bench.machine import describe_machine, describe_versions
+from loadtest.bench.ratios import quantile
 from loadtest.bench.server import Server, model_of, own_server
 from loadtest.overload.flood import MAX_WAIT_S, Load, flood, slow
-from loadtest.overload.results import Repetition, interval, quantile, refusal_times_s
+from loadtest.overload.results import Repetition, interval, refusal_times_s
 from serve_app.errors import ConfigError
 
 _TARGET_RATIO, _TARGET_REFUSAL_S = 0.95, 0.05

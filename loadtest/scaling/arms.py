@@ -7,7 +7,6 @@ takes a policy for live streams that `chorus check` rightly refuses.
 
 import os
 import shutil
-import socket
 import tempfile
 import threading
 import time
@@ -19,7 +18,9 @@ from typing import Any
 
 import yaml
 
+from loadtest.bench.server import free_port
 from serve_app.config import BatchConfig, SimulatedConfig
+from serve_app.deployments.scaling import AUDIO_POLICY, SLOTS_POLICY
 from serve_app.server import FLAGS_FILE, deploy, running
 
 COST = SimulatedConfig(fixed_s=0.3, per_audio_s=0.1125)
@@ -63,7 +64,7 @@ def document(base: Path, *, target_ongoing: float) -> dict[str, Any]:
     application = found["applications"][0]
     arguments = application["args"]
     arguments.pop("jobs", None)
-    arguments["metrics_port"] = _free_port()
+    arguments["metrics_port"] = free_port()
     # What one replica would take long for, more may take in time: nobody is refused meanwhile.
     arguments["limits"] = {"max_wait_s": 300}
     arguments["streams"] = {"voice_detector": "loudness"}
@@ -81,9 +82,9 @@ def document(base: Path, *, target_ongoing: float) -> dict[str, Any]:
         {"name": CALLS, **live},
     ]
     own = [each for each in application["deployments"] if each["name"] in _OWN]
-    audio = {"policy_function": "serve_app.deployments.scaling:AudioPolicy",
+    audio = {"policy_function": AUDIO_POLICY,
              "policy_kwargs": {"target_wait_s": TARGET_WAIT_S}}  # fmt: skip
-    slots = {"policy_function": "serve_app.deployments.scaling:SlotsPolicy"}
+    slots = {"policy_function": SLOTS_POLICY}
     application["deployments"] = [
         *own,
         _deployment(AUDIO, MAX_REPLICAS, policy=audio),
@@ -113,7 +114,7 @@ def served(base: Path, *, target_ongoing: float) -> Iterator[str]:
             shutil.copy(flags, folder)
         for name, value in _PATIENT.items():
             os.environ.setdefault(name, value)
-        with running(path, port=_free_port()) as address:
+        with running(path, port=free_port()) as address:
             _give_streams_the_default(found)
             yield address
 
@@ -169,8 +170,3 @@ def _watch(replicas: Replicas, stopping: threading.Event) -> None:
             gone = counts.get("STOPPING", 0)
             replicas.running.setdefault(arm, []).append(counts.get("RUNNING", 0))
             replicas.target.setdefault(arm, []).append(sum(counts.values()) - gone)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

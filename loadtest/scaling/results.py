@@ -1,9 +1,9 @@
 """What was seen of an arm in, the four numbers out. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from loadtest.bench.ratios import quantile
 from loadtest.scaling.callers import Outcome
 from loadtest.scaling.live import Visit
 from loadtest.scaling.loads import BEGINS_AT_S, Load
@@ -82,7 +82,7 @@ class Numbers:
 
 def numbers(run: Run, *, objective_s: float, per_s: float) -> Numbers:
     """An answer is in time within `objective_s` and what its audio takes one replica."""
-    took_s = sorted(outcome.took_s for outcome in run.outcomes)
+    took_s = [outcome.took_s for outcome in run.outcomes]
     num_in_time = sum(is_in_time(each, objective_s, per_s) for each in run.outcomes)
     until_s = run.trace.at_s[-1]
     arrivals = [each.arrival for each in run.outcomes]
@@ -101,7 +101,3 @@ def numbers(run: Run, *, objective_s: float, per_s: float) -> Numbers:
 def is_in_time(outcome: Outcome, objective_s: float, per_s: float) -> bool:
     within_s = objective_s + outcome.arrival.audio_s / per_s
     return outcome.status == 200 and outcome.took_s <= within_s
-
-
-def quantile(ascending: Sequence[float], share: float) -> float:
-    return ascending[min(len(ascending) - 1, int(share * len(ascending)))]

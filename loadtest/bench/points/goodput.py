@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from loadtest.bench.findings import Figure, Finding, Plot, Table
 from loadtest.bench.points.plan import Bench
-from loadtest.bench.ratios import estimate
+from loadtest.bench.ratios import estimate, quantile
 from loadtest.overload.flood import BATCH, COST, MAX_WAIT_S, Load, flood, slow
-from loadtest.overload.results import Phase, Repetition, quantile, refusal_times_s
+from loadtest.overload.results import Phase, Repetition, refusal_times_s
 
 _AIM = 0.95
 
