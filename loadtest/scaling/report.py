@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from loadtest.bench.machine import describe_machine, describe_versions
+from loadtest.bench.machine import describe_commit, describe_machine, describe_versions
 from loadtest.scaling import arms
 from loadtest.scaling.loads import BEGINS_AT_S
 from loadtest.scaling.plotting import plot_live, plot_loads
@@ -62,6 +62,7 @@ def page(runs: Sequence[Run], live: Sequence[LiveRun], args: argparse.Namespace)
         day=date.today().isoformat(),
         machine=describe_machine(),
         versions=describe_versions(),
+        commit=describe_commit(),
         remark=f"- {args.remark}\n" if args.remark else "",
         seed=args.seed,
         fixed_ms=f"{arms.COST.fixed_s * 1000:g}",
