@@ -1,4 +1,4 @@
-"""Two models that differ in their policy alone, on one server; how many replicas each has, when.
+"""Models that differ in their policy and what it needs to see, on one server; their replicas.
 
 Both get the same arrivals at the same moments, so that whatever else the machine does, it does to
 both. The server runs in this process's own Ray instance: it is asked for its replicas, and it
@@ -28,6 +28,9 @@ BATCH = BatchConfig(max_batch_audio_s=24.0, max_batch_size=16)
 """A full batch takes three seconds: so slow that the engine is the bottleneck, not two cores."""
 PER_S = BATCH.max_batch_audio_s / (COST.fixed_s + COST.per_audio_s * BATCH.max_batch_audio_s)
 """Audio seconds that a replica clears in a second at best."""
+MORE_THAN_COMES = 1_000
+"""Batches that a replica of Serve's default may hold. That policy counts calls, and what the bound
+of two keeps back at the preprocessor is none yet: with it, it would never see a queue."""
 MAX_REPLICAS, MAX_LIVE_REPLICAS = 8, 5
 NUM_SLOTS = 3
 TARGET_WAIT_S = 5.0
@@ -74,10 +77,11 @@ def document(base: Path, *, target_ongoing: float) -> dict[str, Any]:
         "batch": BATCH.model_dump(),
         "simulated": COST.model_dump(),
     }
+    unbounded = BATCH.model_copy(update={"max_batches_held": float(MORE_THAN_COMES)})
     live = {"kind": "simulated", "streaming": {"num_slots": NUM_SLOTS}}
     arguments["models"] = [
         {"name": AUDIO, **offline},
-        {"name": REQUESTS, **offline},
+        {"name": REQUESTS, **offline, "batch": unbounded.model_dump()},
         {"name": SLOTS, **live},
         {"name": CALLS, **live},
     ]

@@ -82,12 +82,16 @@ def test_an_upload_holds_as_much_audio_as_is_wanted() -> None:
     assert 40_000 < len(content) < 41_000
 
 
-def test_the_document_passes_the_check_and_arms_differ_in_their_policy_alone() -> None:
+def test_the_document_passes_the_check_and_arms_differ_in_their_policy_and_what_it_sees() -> None:
     found = arms.document(Path("configs/simulated.yaml"), target_ongoing=6.0)
     assert not list(serve_config.check(found))
     application = found["applications"][0]
     audio, requests = application["args"]["models"][:2]
-    assert {**audio, "name": ""} == {**requests, "name": ""}
+    held = audio["batch"]["max_batches_held"], requests["batch"]["max_batches_held"]
+    assert held == (2.0, 1_000.0)  # Serve's default counts calls, which the bound keeps back
+    assert {**audio, "name": "", "batch": {**audio["batch"], "max_batches_held": 0}} == {
+        **requests, "name": "", "batch": {**requests["batch"], "max_batches_held": 0}
+    }  # fmt: skip
     by_name = {each["name"]: each["autoscaling_config"] for each in application["deployments"][2:]}
     ours, default = dict(by_name[arms.AUDIO]), dict(by_name[arms.REQUESTS])
     assert ours.pop("policy")
