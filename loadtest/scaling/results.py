@@ -1,5 +1,6 @@
 """What was seen of an arm in, the four numbers out. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,6 +21,12 @@ class Trace:
     running: tuple[int, ...]
     target: tuple[int, ...]
     """With those that start."""
+
+    @property
+    def began_with_one(self) -> bool:
+        """Which served, and no other was starting: else the arm was ahead of the load, or behind
+        it, before it came."""
+        return self.running[0] == self.target[0] == 1
 
     def replica_s(self, until_s: float) -> float:
         """Of all that are there, starting ones included: they hold their GPU."""
@@ -53,6 +60,10 @@ class Run:
     outcomes: tuple[Outcome, ...]
     trace: Trace
 
+    @property
+    def name(self) -> str:
+        return self.load.name
+
 
 @dataclass(frozen=True, slots=True)
 class LiveRun:
@@ -62,6 +73,10 @@ class LiveRun:
     visits: tuple[Visit, ...]
     trace: Trace
     for_s: float
+
+    @property
+    def name(self) -> str:
+        return "live streams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,13 @@ def numbers(run: Run, *, objective_s: float, per_s: float) -> Numbers:
         quantile(took_s, 0.95),
         sum(outcome.status != 200 for outcome in run.outcomes),
     )
+
+
+def void_loads(runs: Sequence[Run | LiveRun]) -> list[str]:
+    """Names of those in which an arm did not begin with one replica: it cannot be held against the
+    other."""
+    void = [run.name for run in runs if not run.trace.began_with_one]
+    return list(dict.fromkeys(void))
 
 
 def is_in_time(outcome: Outcome, objective_s: float, per_s: float) -> bool:
