@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from loadtest.bench.points import goodput
 from loadtest.overload.callers import Callers, Outcome
+from loadtest.overload.flood import Flood, best_callers
 from loadtest.overload.results import (
     Phase,
     Repetition,
@@ -47,6 +49,24 @@ def test_goodput_is_the_audio_that_is_answered_in_the_time_that_counts() -> None
 )
 def test_only_a_refusal_that_says_when_to_come_back_is_no_failure(outcome: Outcome) -> None:
     assert phase(GOOD, REFUSED, outcome).failures == [outcome]
+
+
+def test_the_peak_is_the_most_goodput_whether_some_were_refused_or_not() -> None:
+    idle, full = phase(GOOD), phase(GOOD, GOOD, REFUSED)
+    assert best_callers({32: full, 8: idle, 16: full}) == 16
+    broken = phase(Outcome(1.0, 0.0, 1.0, 500))
+    assert Flood({8: idle, 16: broken}, []).failures == list(broken.outcomes)
+
+
+def test_the_page_shows_all_numbers_of_callers_and_which_one_made_the_peak() -> None:
+    idle, full = phase(GOOD), phase(GOOD, GOOD, REFUSED)
+    flood = Flood({8: idle, 16: full}, [Repetition(full, full, full, full)])
+    found = goodput.finding(flood)
+    rows = {row[0]: row[1:5] for row in found.tables[0].rows}
+    assert rows["8 callers"] == ("2.5", "1", "1", "0")
+    assert rows["16 callers"] == ("5.0", "3", "2", "1")
+    assert "16 callers at the peak:" in found.words[0]
+    assert [figure.found.median for figure in found.figures] == [1.0, 1.0]
 
 
 def test_a_ratio_is_taken_against_both_peaks() -> None:
