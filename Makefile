@@ -93,8 +93,8 @@ capacity: install  ## How much CONFIG=… carries, and what to write down; ARGS=
 hours: install  ## Measure a recording of three hours against its parts; writes docs/hours.md
 	@$(BIN)/python -m loadtest.hours --report docs/hours.md
 
-scaling: install  ## Measure the autoscaling policies beside Serve's default; writes docs/scaling.md
-	@$(BIN)/python -m loadtest.scaling --report docs/scaling.md
+scaling: install  ## Measure the autoscaling policies beside Serve's default; writes docs/scaling.md (ARGS="--loads step")
+	@$(BIN)/python -m loadtest.scaling --report docs/scaling.md $(ARGS)
 
 tiny: install  ## Train the embedded models again (an hour to an hour and a half each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32

@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from loadtest.bench.engines.arena import Arena
 from loadtest.bench.engines.dilated import dilated
 from loadtest.bench.findings import Finding
 from loadtest.bench.load import BenchError
+from loadtest.bench.machine import describe_commit
 from loadtest.bench.points import costs, goodput, graph, live, padding, ratio, rivals
 from loadtest.bench.points.plan import FULL, QUICK, Bench, Plan
 from loadtest.bench.report import page, tables
@@ -114,15 +115,15 @@ def _all(args: argparse.Namespace, plan: Plan) -> list[str]:
     chosen = {number: _POINTS[number] for number in sorted(set(args.only or _POINTS))}
     with Arena() as arena, Bar([name for name, _ in chosen.values()]) as bar:
         for number, (name, run) in chosen.items():
-            began_at = time.monotonic()
+            begun = _Begun(plan, describe_commit(), time.monotonic())
             try:
                 finding = run(Bench(plan, arena, bar.point(name)))
             except BenchError as error:
                 failures.append(f"point {number}, {name}: {error}")
                 arena.clear()
                 continue
-            found.append(_stamped(finding, args, began_at))
-            _keep(found[-1:], args, plan)  # at once: what follows may be interrupted
+            found.append(_stamped(finding, args, begun))
+            _keep(found[-1:], args, begun)  # at once: what follows may be interrupted
     tables.show(found)
     return failures
 
@@ -133,25 +134,41 @@ def _one(args: argparse.Namespace, plan: Plan) -> list[str]:
         model = dilated(model, args.dilate)
     with Arena() as arena, Bar([model.name]) as bar:
         bench = Bench(plan, arena, bar.point(model.name))
-        began_at = time.monotonic()
+        begun = _Begun(plan, describe_commit(), time.monotonic())
         finding = ratio.run_one(bench, args.config, model, url=args.url, concurrency=args.callers)
-        found = [_stamped(finding, args, began_at)]
-    _keep(found, args, plan)
+        found = [_stamped(finding, args, begun)]
+    _keep(found, args, begun)
     tables.show(found)
     return []
 
 
-def _keep(found: Sequence[Finding], args: argparse.Namespace, plan: Plan) -> None:
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """How and of what a point was taken, as it stood when it began."""
+
+    plan: Plan
+    commit: str
+    at_s: float
+    """By `time.monotonic`."""
+
+
+def _keep(found: Sequence[Finding], args: argparse.Namespace, begun: _Begun) -> None:
     if args.report is not None:
-        page.write(found, args.report, plan)
+        page.write(found, args.report, begun.commit)
 
 
-def _stamped(finding: Finding, args: argparse.Namespace, began_at: float) -> Finding:
+def _stamped(finding: Finding, args: argparse.Namespace, begun: _Begun) -> Finding:
     """With when it was taken, and how."""
     smoke = "; a smoke run (`--quick`), too short for its figures to be believed"
     remark = f"; {args.remark}" if args.remark else ""
     taken_on = f"{datetime.now(UTC):%Y-%m-%d}{remark}{smoke if args.quick else ''}"
-    return replace(finding, took_s=time.monotonic() - began_at, taken_on=taken_on)
+    return replace(
+        finding,
+        took_s=time.monotonic() - begun.at_s,
+        taken_on=taken_on,
+        commit=begun.commit,
+        plan=asdict(begun.plan),
+    )
 
 
 if __name__ == "__main__":

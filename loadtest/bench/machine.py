@@ -1,10 +1,12 @@
-"""What a figure was taken on: the machine and the versions that matter."""
+"""What a figure was taken on: the machine, the versions that matter, and the commit."""
 
 import os
 import platform
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+_ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("ray", "nemo_toolkit", "torch", "fastapi", "numpy")
 
 
@@ -24,6 +26,22 @@ def describe_versions() -> str:
         except PackageNotFoundError:
             continue
     return " · ".join(found)
+
+
+def describe_commit(root: Path = _ROOT) -> str:
+    """`1a2b3c4`, `1a2b3c4+changes` where its files were changed since, or `no commit` where there
+    is no repository. Pages in `docs/` do not count: a run that writes them changes no code."""
+    try:
+        commit = _git(root, "rev-parse", "--short", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
+    except (OSError, subprocess.CalledProcessError):
+        return "no commit"
+    return f"{commit}+changes" if changed else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _cpu_name() -> str:

@@ -1,5 +1,6 @@
 """Repeated ratios in, their median with a bootstrap confidence interval out."""
 
+import math
 import random
 import statistics
 from collections.abc import Sequence
@@ -71,6 +72,8 @@ def of_neighbours(outer: Sequence[float]) -> list[float]:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` of them lie."""
+    """The least value that `share` of them do not exceed, which is one of them; nan of none."""
+    if not values:
+        return math.nan
     ascending = sorted(values)
-    return ascending[min(len(ascending) - 1, int(share * len(ascending)))]
+    return ascending[max(0, math.ceil(share * len(ascending)) - 1)]

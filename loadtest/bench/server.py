@@ -94,13 +94,13 @@ def own_server(
         if (flags := config.with_name(FLAGS_FILE)).is_file():
             shutil.copy(flags, folder)  # `chorus serve` reads it from beside its config
         log_path = Path(folder) / "log"
-        port = _free_port()
+        port = free_port()
         with log_path.open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "serve_app.cli", "serve", str(fixed), "--port", str(port)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "CHORUS_METRICS_PORT": str(_free_port())},
+                env={**os.environ, "CHORUS_METRICS_PORT": str(free_port())},
             )
         try:
             url = f"http://127.0.0.1:{port}"
@@ -160,6 +160,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log_path: Path
     raise BenchError(f"the server did not become ready:\n{tail}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of this machine's own, on which nobody listens now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Outcomes in; goodput, its ratio to the peak with a confidence interval, and quantiles out."""
+"""Outcomes in; goodput and its ratio to the peak with a confidence interval out."""
 
 import math
 import statistics
@@ -98,10 +98,3 @@ def interval(values: Sequence[float]) -> Interval:
 def refusal_times_s(phases: Iterable[Phase]) -> list[float]:
     """Ascending."""
     return sorted(each.took_s for phase in phases for each in phase.outcomes if each.is_refused)
-
-
-def quantile(ascending: Sequence[float], share: float) -> float:
-    """The least value that `share` of all do not exceed; nan of none."""
-    if not ascending:
-        return math.nan
-    return ascending[max(0, math.ceil(share * len(ascending)) - 1)]

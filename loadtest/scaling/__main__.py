@@ -20,23 +20,24 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from loadtest.bench.load import BenchError
 from loadtest.scaling import arms, report
 from loadtest.scaling.callers import Outcome, Uploads, send_all
 from loadtest.scaling.live import visit_all
 from loadtest.scaling.loads import BEGINS_AT_S, Arrival, Load, loads
-from loadtest.scaling.results import LiveRun, Run, Trace
+from loadtest.scaling.results import LiveRun, Run, Trace, void_loads
 from serve_app.errors import ConfigError
 
 _MINUTES, _LIVE_S, _NUM_STREAMS = 1.75, 100.0, 11
 _QUICK_MINUTES, _QUICK_LIVE_S = 0.5, 30.0
-_SETTLE_S = 40.0
-"""At most, between loads: both arms should begin with one replica."""
+_SETTLE_S = 90.0
+"""At most, between loads: an arm that does not begin with one replica voids the load."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,14 +48,17 @@ def main(argv: list[str] | None = None) -> int:
         print("starting a server", file=sys.stderr)
         with _bar() as bar, arms.served(args.config, target_ongoing=args.target) as url:
             runs, live = asyncio.run(_measure(args, url, bar))
-    except ConfigError as error:
+    except (BenchError, ConfigError) as error:
         print(f"scaling: {error}", file=sys.stderr)
         return 1
     page = report.page(runs, live, args)
     print(report.table(runs, args.objective))
     if args.report:
         report.write(page, runs, live, args.report)
-    return 0
+    void = void_loads([*runs, *live])
+    for name in void:
+        print(f"scaling: {name} is void: an arm did not begin with one replica", file=sys.stderr)
+    return 1 if void else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,11 +108,12 @@ async def _measure(
         await _warm_up(url, uploads)
         for load in loads(args.minutes):
             if load.name in args.loads:
-                await _settled(replicas)
+                await _settled(replicas, _OFFLINE)
                 runs += await _under(load, url, uploads, replicas, args, bar)
                 table = report.table(runs[-2:], args.objective)
                 bar.console.print(table, markup=False, soft_wrap=True)
         if args.live_s:
+            await _settled(replicas, _LIVE)
             live = await _live(url, replicas, args, bar)
     return runs, live
 
@@ -125,9 +130,9 @@ _OFFLINE = (arms.AUDIO, arms.REQUESTS)
 _LIVE = (arms.SLOTS, arms.CALLS)
 
 
-async def _settled(replicas: arms.Replicas) -> None:
+async def _settled(replicas: arms.Replicas, of: Sequence[str]) -> None:
     give_up_at = time.perf_counter() + _SETTLE_S
-    while time.perf_counter() < give_up_at and any(replicas.now(arm) != 1 for arm in _OFFLINE):  # noqa: ASYNC110
+    while time.perf_counter() < give_up_at and not replicas.are_settled(of):  # noqa: ASYNC110
         await asyncio.sleep(0.5)  # Serve tells nobody; it is asked
 
 
@@ -195,7 +200,12 @@ class _ticking:  # noqa: N801  # used as a function is
 
 
 def _trace(replicas: arms.Replicas, arm: str, began_at: float) -> Trace:
-    """From a little before the load on; until now."""
+    """From a little before the load on; until now.
+
+    Raises:
+        BenchError: for a part of it nobody saw the replicas.
+    """
+    replicas.require_seen(began_at, time.perf_counter())
     count = min(len(replicas.running[arm]), len(replicas.at))
     first = max((i for i in range(count) if replicas.at[i] <= began_at), default=0)
     return Trace(

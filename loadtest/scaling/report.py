@@ -9,11 +9,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from loadtest.bench.machine import describe_machine, describe_versions
+from loadtest.bench.machine import describe_commit, describe_machine, describe_versions
 from loadtest.scaling import arms
 from loadtest.scaling.loads import BEGINS_AT_S
 from loadtest.scaling.plotting import plot_live, plot_loads
-from loadtest.scaling.results import TAKEN_AT_ONCE_S, LiveRun, Run, numbers
+from loadtest.scaling.results import TAKEN_AT_ONCE_S, LiveRun, Run, numbers, void_loads
 
 _HEAD = (
     "| load | policy | first added | in time | spent ÷ ideal | flaps | median | p95 | failed |\n"
@@ -23,7 +23,11 @@ _HEAD = (
 
 def table(runs: Sequence[Run], objective_s: float) -> str:
     lines = []
+    void = void_loads(runs)
     for run in runs:
+        if run.name in void:
+            lines.append(f"| {run.name} | {arms.NAMES[run.arm]} | {_void(run)} |{7 * ' |'}")
+            continue
         found = numbers(run, objective_s=objective_s, per_s=arms.PER_S)
         lines.append(
             f"| {run.load.name} | {arms.NAMES[run.arm]} | {_seconds(found.first_added_s)} | "
@@ -39,7 +43,11 @@ def live_table(runs: Sequence[LiveRun]) -> str:
         "| policy | first added | a slot at once | never one | refusals | replica-s | flaps |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
+    void = void_loads(runs)
     for run in runs:
+        if void:
+            lines.append(f"| {arms.NAMES[run.arm]} | {_void(run)} |{5 * ' |'}")
+            continue
         waits_s = [visit.waited_s for visit in run.visits]
         at_once = sum(wait_s is not None and wait_s <= TAKEN_AT_ONCE_S for wait_s in waits_s)
         lines.append(
@@ -62,6 +70,7 @@ def page(runs: Sequence[Run], live: Sequence[LiveRun], args: argparse.Namespace)
         day=date.today().isoformat(),
         machine=describe_machine(),
         versions=describe_versions(),
+        commit=describe_commit(),
         remark=f"- {args.remark}\n" if args.remark else "",
         seed=args.seed,
         fixed_ms=f"{arms.COST.fixed_s * 1000:g}",
@@ -108,6 +117,11 @@ def _rounded(seen: Any) -> Any:
     if isinstance(seen, list | tuple):
         return [_rounded(value) for value in seen]
     return round(seen, 3) if isinstance(seen, float) else seen
+
+
+def _void(run: Run | LiveRun) -> str:
+    """Both arms of a void load are void; each says what it began with."""
+    return f"**void**, began with {run.trace.running[0]} of {run.trace.target[0]}"
 
 
 def _seconds(value: float | None) -> str:

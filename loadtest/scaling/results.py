@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from loadtest.bench.ratios import quantile
 from loadtest.scaling.callers import Outcome
 from loadtest.scaling.live import Visit
 from loadtest.scaling.loads import BEGINS_AT_S, Load
@@ -20,6 +21,12 @@ class Trace:
     running: tuple[int, ...]
     target: tuple[int, ...]
     """With those that start."""
+
+    @property
+    def began_with_one(self) -> bool:
+        """Which served, and no other was starting: else the arm was ahead of the load, or behind
+        it, before it came."""
+        return self.running[0] == self.target[0] == 1
 
     def replica_s(self, until_s: float) -> float:
         """Of all that are there, starting ones included: they hold their GPU."""
@@ -53,6 +60,10 @@ class Run:
     outcomes: tuple[Outcome, ...]
     trace: Trace
 
+    @property
+    def name(self) -> str:
+        return self.load.name
+
 
 @dataclass(frozen=True, slots=True)
 class LiveRun:
@@ -62,6 +73,10 @@ class LiveRun:
     visits: tuple[Visit, ...]
     trace: Trace
     for_s: float
+
+    @property
+    def name(self) -> str:
+        return "live streams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +97,7 @@ class Numbers:
 
 def numbers(run: Run, *, objective_s: float, per_s: float) -> Numbers:
     """An answer is in time within `objective_s` and what its audio takes one replica."""
-    took_s = sorted(outcome.took_s for outcome in run.outcomes)
+    took_s = [outcome.took_s for outcome in run.outcomes]
     num_in_time = sum(is_in_time(each, objective_s, per_s) for each in run.outcomes)
     until_s = run.trace.at_s[-1]
     arrivals = [each.arrival for each in run.outcomes]
@@ -98,10 +113,13 @@ def numbers(run: Run, *, objective_s: float, per_s: float) -> Numbers:
     )
 
 
+def void_loads(runs: Sequence[Run | LiveRun]) -> list[str]:
+    """Names of those in which an arm did not begin with one replica: it cannot be held against the
+    other."""
+    void = [run.name for run in runs if not run.trace.began_with_one]
+    return list(dict.fromkeys(void))
+
+
 def is_in_time(outcome: Outcome, objective_s: float, per_s: float) -> bool:
     within_s = objective_s + outcome.arrival.audio_s / per_s
     return outcome.status == 200 and outcome.took_s <= within_s
-
-
-def quantile(ascending: Sequence[float], share: float) -> float:
-    return ascending[min(len(ascending) - 1, int(share * len(ascending)))]

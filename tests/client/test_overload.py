@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from loadtest.bench.points import goodput
 from loadtest.overload.callers import Callers, Outcome
+from loadtest.overload.flood import Flood, best_callers
 from loadtest.overload.results import (
     Phase,
     Repetition,
     interval,
-    quantile,
     refusal_times_s,
 )
 from loadtest.overload.uploads import make_uploads
@@ -50,6 +51,24 @@ def test_only_a_refusal_that_says_when_to_come_back_is_no_failure(outcome: Outco
     assert phase(GOOD, REFUSED, outcome).failures == [outcome]
 
 
+def test_the_peak_is_the_most_goodput_whether_some_were_refused_or_not() -> None:
+    idle, full = phase(GOOD), phase(GOOD, GOOD, REFUSED)
+    assert best_callers({32: full, 8: idle, 16: full}) == 16
+    broken = phase(Outcome(1.0, 0.0, 1.0, 500))
+    assert Flood({8: idle, 16: broken}, []).failures == list(broken.outcomes)
+
+
+def test_the_page_shows_all_numbers_of_callers_and_which_one_made_the_peak() -> None:
+    idle, full = phase(GOOD), phase(GOOD, GOOD, REFUSED)
+    flood = Flood({8: idle, 16: full}, [Repetition(full, full, full, full)])
+    found = goodput.finding(flood)
+    rows = {row[0]: row[1:5] for row in found.tables[0].rows}
+    assert rows["8 callers"] == ("2.5", "1", "1", "0")
+    assert rows["16 callers"] == ("5.0", "3", "2", "1")
+    assert "16 callers at the peak:" in found.words[0]
+    assert [figure.found.median for figure in found.figures] == [1.0, 1.0]
+
+
 def test_a_ratio_is_taken_against_both_peaks() -> None:
     half = phase(Outcome(5.0, 0.0, 5.0, 200))
     repetition = Repetition(phase(GOOD), phase(GOOD), half, half)
@@ -59,12 +78,10 @@ def test_a_ratio_is_taken_against_both_peaks() -> None:
     assert repetition.control == 0.5
 
 
-def test_the_interval_is_students_and_quantiles_are_values_that_occurred() -> None:
+def test_the_interval_is_students() -> None:
     found = interval([1.0, 2.0, 3.0])
     assert (found.mean, found.half_width) == (2.0, pytest.approx(4.30 / math.sqrt(3)))
     assert math.isnan(interval([1.0]).half_width)
-    assert [quantile([1.0, 2.0, 3.0, 4.0], share) for share in (0.01, 0.5, 0.99)] == [1.0, 2.0, 4.0]
-    assert math.isnan(quantile([], 0.5))
     assert refusal_times_s([phase(GOOD, REFUSED)]) == [0.25]
 
 

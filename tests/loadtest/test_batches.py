@@ -7,12 +7,16 @@ from loadtest.bench.engines.batches import (
     Batch,
     batches_of,
     first_come_packing,
+    lane_packing,
     sorted_packing,
     steady,
     throughput,
     window_packing,
 )
+from loadtest.bench.engines.dilated import dilated
 from loadtest.bench.load import Answer
+from loadtest.bench.points.plan import SIMULATED
+from loadtest.bench.server import model_of
 from serve_app.config import BatchConfig
 
 BUDGET = BatchConfig(max_batch_audio_s=6.0, max_batch_size=3)
@@ -51,6 +55,28 @@ def test_sorting_wastes_less_than_the_order_of_arrival_and_keeps_the_budget() ->
 def test_a_window_takes_the_oldest_and_those_that_are_most_like_it() -> None:
     found = window_packing([1.0, 5.0, 1.0, 5.0, 1.0, 2.0], BUDGET, num_waiting=5)
     assert rows(found)[0] == (1.0, 1.0, 1.0)
+
+
+def test_the_lane_keeps_its_budget_and_sorts_the_better_the_more_callers_there_are() -> None:
+    model, lengths = model_of(SIMULATED, None), lengths_s(HEAVY_TAILED, 4_000)
+    found = {
+        callers: lane_packing(lengths, model, num_callers=callers) for callers in (1, 128, 960)
+    }
+    assert {len(batch.durations_s) for batch in found[1]} == {1}
+    efficiency = {}
+    for callers, batches in found.items():
+        assert all(batch.padded_s <= 480.0 * (1 + 1e-9) for batch in batches)
+        assert max(len(batch.durations_s) for batch in batches) <= 64
+        audio_s = sum(batch.audio_s for batch in batches)
+        efficiency[callers] = audio_s / sum(batch.padded_s for batch in batches)
+    assert efficiency[128] + 0.2 < efficiency[960] < 0.95
+
+
+def test_a_slowed_down_engine_makes_the_lane_the_same_batches() -> None:
+    model, lengths = model_of(SIMULATED, None), lengths_s(LIBRISPEECH_LIKE, 2_000)
+    slow = lane_packing(lengths, dilated(model, 20.0), num_callers=480)
+    fast = lane_packing(lengths, model, num_callers=480)
+    assert abs(len(slow) - len(fast)) <= 1  # rounding may end a window a row earlier
 
 
 def test_a_row_that_is_too_long_is_a_batch_by_itself() -> None:

@@ -1,5 +1,7 @@
 """The benchmark's arithmetic of ratios."""
 
+import math
+
 import pytest
 
 from loadtest.bench.ratios import (
@@ -41,6 +43,7 @@ def test_an_arm_is_held_against_the_mean_of_its_two_neighbours() -> None:
 
 
 def test_a_quantile_is_a_value_that_occurred() -> None:
-    assert quantile([3.0, 1.0, 2.0, 4.0], 0.95) == 4.0
-    assert quantile([3.0, 1.0, 2.0, 4.0], 0.5) == 3.0
+    found = [quantile([3.0, 1.0, 2.0, 4.0], share) for share in (0.01, 0.5, 0.95, 1.0)]
+    assert found == [1.0, 2.0, 4.0, 4.0]
+    assert math.isnan(quantile([], 0.5))
     assert estimate([2.0]).scaled(10).median == pytest.approx(20.0)

@@ -1,16 +1,19 @@
 """What the comparison of policies makes of what it saw."""
 
 import argparse
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from loadtest.bench.load import BenchError
 from loadtest.scaling import arms, report
 from loadtest.scaling.__main__ import main
 from loadtest.scaling.callers import Outcome, Uploads
 from loadtest.scaling.live import Visit
 from loadtest.scaling.loads import BEGINS_AT_S, Arrival, Load, loads
-from loadtest.scaling.results import LiveRun, Run, Trace, numbers
+from loadtest.scaling.results import LiveRun, Run, Trace, numbers, void_loads
 from serve_app import serve_config
 
 STEP, RAMP, BURST, DAY = loads(2.0)
@@ -82,17 +85,78 @@ def test_an_upload_holds_as_much_audio_as_is_wanted() -> None:
     assert 40_000 < len(content) < 41_000
 
 
-def test_the_document_passes_the_check_and_arms_differ_in_their_policy_alone() -> None:
+def test_the_document_passes_the_check_and_arms_differ_in_their_policy_and_what_it_sees() -> None:
     found = arms.document(Path("configs/simulated.yaml"), target_ongoing=6.0)
     assert not list(serve_config.check(found))
     application = found["applications"][0]
     audio, requests = application["args"]["models"][:2]
-    assert {**audio, "name": ""} == {**requests, "name": ""}
+    held = audio["batch"]["max_batches_held"], requests["batch"]["max_batches_held"]
+    assert held == (2.0, 1_000.0)  # Serve's default counts calls, which the bound keeps back
+    assert {**audio, "name": "", "batch": {**audio["batch"], "max_batches_held": 0}} == {
+        **requests, "name": "", "batch": {**requests["batch"], "max_batches_held": 0}
+    }  # fmt: skip
     by_name = {each["name"]: each["autoscaling_config"] for each in application["deployments"][2:]}
     ours, default = dict(by_name[arms.AUDIO]), dict(by_name[arms.REQUESTS])
     assert ours.pop("policy")
     assert default.pop("target_ongoing_requests") == 6.0
     assert ours == default
+
+
+def test_a_load_is_void_in_both_arms_where_one_did_not_begin_with_one_replica() -> None:
+    outcomes = (Outcome(Arrival(1.0, 8.0), 1.0, 200),)
+    early = replace(TRACE, target=(3, *TRACE.target[1:]))
+    runs = [Run(STEP, arms.AUDIO, outcomes, TRACE), Run(STEP, arms.REQUESTS, outcomes, early),
+            Run(RAMP, arms.AUDIO, outcomes, TRACE)]  # fmt: skip
+    assert void_loads(runs) == ["step"]
+    table = report.table(runs, 10.0)
+    assert "| step | AudioPolicy | **void**, began with 1 of 1 |" in table
+    assert "| step | Serve's default | **void**, began with 1 of 3 |" in table
+    assert "| ramp | AudioPolicy | 10.0 s |" in table
+    live = LiveRun(arms.CALLS, (), early, 40.0)
+    assert "**void**" in report.live_table([live])
+
+
+def test_one_look_at_the_replicas_that_fails_does_not_end_the_watch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arms, "_POLL_S", 0.0)
+    answers = iter([{arms.AUDIO: (1, 1)}, None, {arms.AUDIO: (1, 3)}])
+    looked, ended = threading.Event(), threading.Event()
+
+    def count() -> dict[str, arms.Counts]:
+        answer = next(answers, {})
+        if answer is None:
+            raise RuntimeError("the controller is late")
+        if not answer:
+            looked.set()
+            ended.wait(5)
+        return answer
+
+    with arms.watched(count) as replicas:
+        assert looked.wait(5)
+        assert replicas.target == {arms.AUDIO: [1, 3]}
+        assert isinstance(replicas.error, RuntimeError)
+        ended.set()
+
+
+def test_a_load_in_which_nobody_saw_the_replicas_fails_the_run() -> None:
+    replicas = arms.Replicas(error=RuntimeError("gone"))
+    for at in (99.0, 104.0, 109.0):
+        replicas.add(at, {arms.AUDIO: (1, 1)})
+    replicas.require_seen(100.0, 110.0)
+    with pytest.raises(BenchError, match=r"for 21 s.*gone"):
+        replicas.require_seen(100.0, 130.0)
+    with pytest.raises(BenchError, match="for 20 s"):
+        arms.Replicas().require_seen(100.0, 120.0)
+
+
+def test_an_arm_is_settled_with_one_replica_that_serves() -> None:
+    replicas = arms.Replicas()
+    assert not replicas.are_settled([arms.AUDIO])
+    replicas.add(0.0, {arms.AUDIO: (0, 1)})
+    assert not replicas.are_settled([arms.AUDIO])
+    replicas.add(1.0, {arms.AUDIO: (1, 1)})
+    assert replicas.are_settled([arms.AUDIO])
 
 
 def test_a_page_has_its_tables_plots_and_all_that_was_seen_beside_it(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Answers in, the batches that they were in out; and what the best and the plainest packing give.
+"""Answers in, the batches that they were in out; and what the best and the plainest packing give,
+and the lane by its own code.
 
 The rows of one batch are told the same time of the model, to a tenth of a millisecond, and hear so
 at about the same moment: that is what tells batches apart. Clips must be of one chunk each.
@@ -9,8 +10,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from loadtest.bench.clips import Clip
+from loadtest.bench.engines.dilated import batch_s
 from loadtest.bench.load import Answer, BenchError, LoadRun
-from serve_app.config import BatchConfig
+from serve_app.config import BatchConfig, ModelConfig
+from serve_app.deployments.pace import BatchReport, Pace
+from serve_app.deployments.windows import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,28 @@ def window_packing(
         taken = order[: _fitting([waiting[at] for at in order], budget)]
         found.append(Batch(tuple(waiting[at] for at in taken)))
         waiting = [each for at, each in enumerate(waiting) if at not in set(taken)]
+
+
+def lane_packing(
+    durations_s: Iterable[float], model: ModelConfig, *, num_callers: int
+) -> list[Batch]:
+    """Of the lane's own code, for callers who send again once they are answered and an engine that
+    keeps to its curve: while one batch runs, the next is cut from all else that the replica may
+    hold. A bound for what is served: nothing here is late."""
+    waiting, pace, found = Windows[float](lambda length_s: length_s), Pace(), list[Batch]()
+    num_running = 0
+    for number, duration_s in enumerate(durations_s):
+        waiting.add(number, duration_s)
+        held = pace.num_batches_to_hold(model.batch) * model.batch.max_batch_size
+        if len(waiting) < max(1, min(num_callers, int(held)) - num_running):
+            continue
+        rows = waiting.cut(model.batch, pace.full_per_s(model.batch))
+        batch = Batch(tuple(rows))
+        took_s = batch_s(model.simulated, batch.padded_s)
+        pace.ran(BatchReport(len(rows), batch.audio_s, batch.padded_s, took_s))
+        found.append(batch)
+        num_running = len(rows)
+    return found
 
 
 def _cut(durations_s: Iterable[float], budget: BatchConfig) -> Iterator[Batch]:

@@ -12,6 +12,7 @@ from loadtest.bench.clips import HEAVY_TAILED, LIBRISPEECH_LIKE, Mix, lengths_s,
 from loadtest.bench.engines.batches import (
     Batch,
     first_come_packing,
+    lane_packing,
     sorted_packing,
     steady_part,
     window_packing,
@@ -26,6 +27,10 @@ from serve_app.config import ModelConfig
 _NUM_CLIPS = 512
 _NUM_BOUND_CLIPS = 4_096
 _AIM = 0.95
+_NUM_LANE_CLIPS = 20_000
+"""So many that the lane's first windows, in which it knows no pace yet, weigh little."""
+_MORE_THAN_HELD = 1_200
+"""Callers: more than a replica may hold, so that more of them change nothing."""
 _WINDOWS = (2, 8, 16)
 """Batches of the most rows that wait at once."""
 _MIXES = (LIBRISPEECH_LIKE, HEAVY_TAILED)
@@ -74,8 +79,22 @@ def run(bench: Bench) -> Finding:
             concurrency=bench.plan.callers, for_s=1.5 * bench.plan.steady_s,
         )  # fmt: skip
         batches = steady_part(found, clips, 1.5 * bench.plan.steady_s)
-        packings += [Packing(mix.name, "served", batches), *_bounds(mix, model)]
+        packings += [Packing(mix.name, "served", batches), *_lane(mix, model, bench)]
+        packings += _bounds(mix, model)
     return _finding(bench, model, packings)
+
+
+def _lane(mix: Mix, model: ModelConfig, bench: Bench) -> list[Packing]:
+    """What its own code makes of as many callers, and of more."""
+    durations_s = lengths_s(mix, _NUM_LANE_CLIPS)
+    return [
+        Packing(
+            mix.name,
+            f"the lane, computed, {num_callers:,} callers",
+            lane_packing(durations_s, model, num_callers=num_callers),
+        )
+        for num_callers in sorted({bench.plan.callers, _MORE_THAN_HELD})
+    ]
 
 
 def _bounds(mix: Mix, model: ModelConfig) -> list[Packing]:
@@ -152,7 +171,9 @@ def _words(bench: Bench, model: ModelConfig) -> str:
         f"{model.batch.max_batch_size} rows. The room of a batch is its budget, or what that "
         "number of its longest row weighs. `as they come` is what an order of arrival gives "
         "at best; `nearest to the oldest` takes the oldest chunk and those that are most like "
-        "it, so nobody starves: more has to wait for less to be wasted. The "
+        "it, so nobody starves: more has to wait for less to be wasted. `the lane, computed` is "
+        f"the lane's own code on {_NUM_LANE_CLIPS:,} lengths, always with so many callers and an "
+        "engine that keeps to its curve: what is served can be no better. The "
         "control is the second half of the run over the first."
     )
 

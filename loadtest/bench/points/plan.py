@@ -46,8 +46,6 @@ class Plan:
     codec_s: float = 20.0
     cost_requests: int = 250
     overload_repetitions: int = 3
-    overload_callers: int = 8
-    """At the peak: as many as keep a queue; with 16, some were refused even there."""
     overload_settle_s: float = 5.0
     overload_measure_s: float = 12.0
 

@@ -1,38 +1,42 @@
 """Findings in; a page of Markdown, its plots and a JSON file beside it out."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from loadtest.bench.findings import Finding
 from loadtest.bench.machine import describe_machine, describe_versions
-from loadtest.bench.points.plan import Plan
+from loadtest.bench.points.plan import FULL
 from loadtest.bench.report import plots, saved
 from loadtest.bench.report.tables import headlines, markdown
 
 
-def write(found: Sequence[Finding], path: Path, plan: Plan) -> None:
+def write(found: Sequence[Finding], path: Path, commit: str) -> None:
     """`path`, the same with `.json`, and a plot for each point that has one. Points that lie there
-    and are not in `found` stay, unless they are of another machine."""
+    and are not in `found` stay, unless they are of another machine; those that were not taken at
+    `commit`, which the page names, are told apart."""
     path.parent.mkdir(parents=True, exist_ok=True)
     json_path = path.with_suffix(".json")
     found = saved.merged(found, json_path)
-    lines = [*_head(), *markdown(headlines(found), num_left=2), "", _READING, ""]
+    lines = [*_head(commit), *markdown(headlines(found), num_left=2), "", _READING, ""]
+    lines += _of_other_commits(found, commit)
     for finding in found:
-        lines += _section(finding, path)
+        lines += _section(finding, path, commit)
     took_s = sum(finding.took_s for finding in found)
     lines.append(
         f"Taken by `python -m loadtest.bench`, in {took_s / 60:.0f} minutes; all values in "
         f"[{json_path.name}]({json_path.name})."
     )
     path.write_text("\n".join(lines) + "\n")
-    saved.write(found, json_path, plan)
+    saved.write(found, json_path)
 
 
-def _head() -> Iterator[str]:
+def _head(commit: str) -> Iterator[str]:
     yield "# Benchmarks"
     yield ""
     yield f"- Machine: {describe_machine()}; the callers run on it as well"
     yield f"- Versions: {describe_versions()}"
+    yield f"- Commit: {commit}, but for what is said to be of another one"
     yield "- One replica of each deployment. **simulated** is no model: it sleeps by the cost"
     yield "  curve that the project takes for a 0.6 B transducer on an H200 (14 ms + 85 µs for each"
     yield "  padded second), stretched where this is said. No figure here was taken on a GPU."
@@ -46,10 +50,22 @@ _READING = (
 )
 
 
-def _section(finding: Finding, path: Path) -> Iterator[str]:
+def _of_other_commits(found: Sequence[Finding], commit: str) -> Iterator[str]:
+    others = [f"{each.point} ({_taken_at(each)})" for each in found if each.commit != commit]
+    if others:
+        yield f"**Of other code than the rest:** {', '.join(others)}."
+        yield ""
+
+
+def _taken_at(finding: Finding) -> str:
+    return f"taken at {finding.commit or 'an unknown commit'}"
+
+
+def _section(finding: Finding, path: Path, commit: str) -> Iterator[str]:
     yield f"## {finding.point}. {finding.title}"
     yield ""
-    yield f"*{finding.taken_on}*"
+    flag = "" if finding.commit == commit else f"; **{_taken_at(finding)}**"
+    yield f"*{finding.taken_on}*{flag}{_plan(finding)}"
     yield ""
     for paragraph in finding.words:
         yield paragraph
@@ -64,3 +80,12 @@ def _section(finding: Finding, path: Path) -> Iterator[str]:
         plots.draw(finding.plots, plot_path, describe_machine())
         yield f"![{finding.title}]({plot_path.name})"
         yield ""
+
+
+def _plan(finding: Finding) -> str:
+    """Where it was not the whole plan's: in what."""
+    whole = asdict(FULL)
+    changed = [
+        f"{name} {value}" for name, value in finding.plan.items() if value != whole.get(name)
+    ]
+    return f"; of another plan than the whole one: {', '.join(changed)}" if changed else ""

@@ -8,15 +8,13 @@ from typing import Any
 
 from loadtest.bench.findings import Figure, Finding, Plot, Table
 from loadtest.bench.machine import describe_machine, describe_versions
-from loadtest.bench.points.plan import Plan
 from loadtest.bench.ratios import Estimate
 
 
-def write(found: Sequence[Finding], path: Path, plan: Plan) -> None:
+def write(found: Sequence[Finding], path: Path) -> None:
     content = {
         "machine": describe_machine(),
         "versions": describe_versions(),
-        "plan": asdict(plan),
         "findings": [asdict(finding) for finding in found],
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, default=str)

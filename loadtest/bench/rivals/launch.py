@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from loadtest.bench.load import BenchError
+from loadtest.bench.server import free_port
 from serve_app.models.loader import PROJECT_ROOT
 
 _START_TIMEOUT_S, _STOP_TIMEOUT_S = 180.0, 10.0
@@ -25,8 +26,7 @@ def rival(name: str, **options: float) -> Iterator[str]:
     Raises:
         BenchError: it did not answer; with the end of its log.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = int(listener.getsockname()[1])
+    port = free_port()
     command = [sys.executable, "-m", f"loadtest.bench.rivals.{name}", f"--port={port}"]
     command += [f"--{key.replace('_', '-')}={value!r}" for key, value in options.items()]
     with tempfile.NamedTemporaryFile("w+", prefix=f"{name}-", suffix=".log") as log:
