@@ -5,14 +5,14 @@ real-time pace; both climb until the objective breaks, and the knee is found by 
 confirmed once more. Then three times as much is sent. Locust makes the calls; every answer is
 compared with what was said.
 
-A server of its own has one replica of each measured model, whatever the file says. On a machine
-without the GPU that the file wants, --simulate puts an engine in its place that sleeps as long as
-a GPU would work; --dilate slows everything down until this machine can feed it, and the report
-says both what was measured and what it stands for.
+A server of its own has one replica of each measured model, whatever the file says, and as many
+preprocessors as the file and the cores allow. On a machine without the GPU that the file wants,
+--simulate puts an engine in its place that sleeps as long as a GPU would work; --dilate slows
+everything down until this machine can feed it, and the report says both what was measured and what
+it stands for.
 """
 
 import argparse
-import os
 import signal
 import sys
 import time
@@ -39,21 +39,25 @@ from loadtest.capacity.serving import (
     live_dilation_for,
     max_wait_s,
     models_of,
+    num_cores_here,
     served,
     serving,
 )
 from loadtest.users.speech import Speech, Wanted, speech_for
+from serve_app.config import ModelConfig
 from serve_app.errors import ConfigError
 
 _UPLOADS_PART = 0.5
 """Of the time, where both are measured."""
-_START_SHARE = 0.7
+_START_SHARE = 0.5
 """Of what a simulated engine's curve allows: where the climb begins."""
-_GROWTH_OF_KNOWN = 1.25
+_GROWTH_OF_KNOWN = 1.5
 _START_PER_S, _GROWTH_OF_UNKNOWN = 3.0, 3.0
 """Of any other engine, which may carry ten a second or a thousand."""
 _LEAST_TRIAL_S, _BATCHES_OF_A_TRIAL = 12.0, 12.0
 """A wait that grows must have the time to show it."""
+_LEAST_RECORDING_S = 3.0
+"""Of the recordings that a live stream is made of, however slowly it speaks."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -132,31 +136,18 @@ def _callers(args: argparse.Namespace, found: Served, speech: Speech, server: Se
 
 def _prepared(args: argparse.Namespace) -> tuple[Served, Speech]:
     """The models that are measured, slowed down as these cores need, and what is said to them."""
-    uploads, streams = models_of(args.config, args.model, args.live_model)
-    uploads = None if args.only == "streams" else uploads
-    streams = None if args.only == "uploads" else streams
-    if args.url and (args.simulate or args.most_streams or args.dilate or args.dilate_streams):
-        raise BenchError("a server at --url is measured as it is: what changes it is not for it")
-    cuts = uploads or streams
-    assert cuts is not None
-    wanted = Wanted(
-        clip_s=args.clip_s,
-        stream_s=args.stream_s,
-        max_chunk_s=cuts.max_chunk_s,
-        max_pause_s=cuts.max_pause_s,
-    )
-    _say("speech to say: made once, then kept")
-    speech = speech_for(wanted)
+    uploads, streams = _measured(args)
     curve = None
     if args.simulate:
         curve = Curve(args.fixed_ms / 1e3, args.per_audio_us / 1e6, args.per_stream_us / 1e6)
-    cores = len(os.sched_getaffinity(0))
     dilation, live_dilation = args.dilate or 1.0, args.dilate_streams or args.dilate or 1.0
-    if curve and uploads and not args.dilate:
-        dilation = dilation_for(curve.uploads_per_s(uploads, speech.mean_clip_s), cores)
     if curve and streams and not args.dilate_streams:
         slots = args.most_streams or (streams.streaming.num_slots if streams.streaming else 1)
-        live_dilation = live_dilation_for(slots, cores)
+        live_dilation = live_dilation_for(slots, num_cores_here())
+    speech = _speech(args, uploads or streams, live_dilation)
+    if curve and uploads and not args.dilate:
+        per_s = curve.uploads_per_s(uploads, speech.mean_clip_s)
+        dilation = dilation_for(per_s, num_cores_here())
     found = served(
         args.config,
         uploads,
@@ -171,6 +162,32 @@ def _prepared(args: argparse.Namespace) -> tuple[Served, Speech]:
     return replace(found, max_wait_s=None if args.url else wait_s), speech
 
 
+def _measured(args: argparse.Namespace) -> tuple[ModelConfig | None, ModelConfig | None]:
+    """For recordings, and for live streams; at least one of them."""
+    uploads, streams = models_of(args.config, args.model, args.live_model)
+    uploads = None if args.only == "streams" else uploads
+    streams = None if args.only == "uploads" else streams
+    if args.url and (args.simulate or args.most_streams or args.dilate or args.dilate_streams):
+        raise BenchError("a server at --url is measured as it is: what changes it is not for it")
+    if not (uploads or streams):
+        raise BenchError(f"{args.config} has no model for {args.only or 'what is measured'}")
+    return uploads, streams
+
+
+def _speech(args: argparse.Namespace, cuts: ModelConfig | None, live_dilation: float) -> Speech:
+    """Cut as this model would."""
+    assert cuts is not None
+    _say("speech to say: made once, then kept")
+    return speech_for(
+        Wanted(
+            clip_s=args.clip_s,
+            stream_s=max(_LEAST_RECORDING_S, args.stream_s / live_dilation),
+            max_chunk_s=cuts.max_chunk_s,
+            max_pause_s=cuts.max_pause_s,
+        )
+    )
+
+
 def _full_batch_s(found: Served, speech: Speech) -> float:
     """Of the clock; 0 of an engine whose curve is not known."""
     model = found.uploads
@@ -181,17 +198,19 @@ def _full_batch_s(found: Served, speech: Speech) -> float:
 
 def _effort(args: argparse.Namespace, found: Served, speech: Speech, until: float) -> Effort:
     """A simulated engine's curve tells where to begin."""
-    start_per_s, growth = args.start_per_s, _GROWTH_OF_UNKNOWN
-    model = found.uploads
-    if start_per_s is None:
+    growth, model = _GROWTH_OF_UNKNOWN, found.uploads
+    if args.start_per_s is not None:
+        start_per_s = args.start_per_s / found.dilation
+    elif model and model.kind == "simulated" and not args.url and found.dilation > 1.0:
+        bound = curve_of(model).uploads_per_s(model, speech.mean_clip_s)
+        start_per_s, growth = _START_SHARE * bound, _GROWTH_OF_KNOWN
+    else:
         start_per_s = _START_PER_S
-        if model and model.kind == "simulated" and not args.url and found.dilation > 1.0:
-            bound = curve_of(model).uploads_per_s(model, speech.mean_clip_s)
-            start_per_s, growth = _START_SHARE * bound, _GROWTH_OF_KNOWN
     batch_s = _full_batch_s(found, speech)
     most = found.num_slots * (args.replicas if args.url else 1)
     return Effort(
         trial_s=args.trial_s or max(_LEAST_TRIAL_S, _BATCHES_OF_A_TRIAL * batch_s),
+        stream_s=args.stream_s,
         start_per_s=start_per_s,
         growth=growth,
         start_streams=max(1, most // (2 if found.streams_are_simulated else 8)),

@@ -78,9 +78,12 @@ def _add_effort(parser: argparse.ArgumentParser) -> None:
         "batches of a simulated engine take)")  # fmt: skip
     add("--clip-s", type=float, default=5.0, metavar="S",
         help="median length of uploads, which are log-normal (default: %(default)s)")  # fmt: skip
-    add("--stream-s", type=float, default=6.0, metavar="S",
-        help="length of a live stream (default: %(default)s)")  # fmt: skip
-    add("--start-per-s", type=float, metavar="N", help="uploads a second to begin with")
+    add("--stream-s", type=float, default=24.0, metavar="S",
+        help="of the clock, each live stream: a lag that grows needs the time to show it "
+        "(default: %(default)s)")  # fmt: skip
+    add("--start-per-s", type=float, metavar="N",
+        help="uploads a second to begin with, at full speed (default: half of what a simulated "
+        "engine's curve allows, or 3)")  # fmt: skip
     add("--most-streams", type=int, metavar="N",
         help="slots, in place of the file's (with a server of its own only)")  # fmt: skip
     add("--precision", type=float, default=0.1, help="of the knee (default: %(default)s)")

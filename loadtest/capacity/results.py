@@ -8,6 +8,8 @@ from loadtest.capacity.search.trials import Objective, Trial
 from loadtest.capacity.serving import Served
 
 Broken = Callable[[Trial, Objective], list[str]]
+PREPROCESSING = "preprocessing"
+_PREPROCESSING_GROUPS = ("Preprocessor", "decoders")
 _BUSY = 0.9
 _FULL = 0.75
 """An engine that works so much of the time, in batches so full, is what limits its server."""
@@ -21,9 +23,11 @@ class Found:
     confirmed: Trial | None
     """At the knee or a little below, once more and for longer; None if nothing held."""
     overload: Trial | None
-    """With more than it carries."""
+    """With more than it carries; None where that was not tried, or held."""
     is_out_of_time: bool = False
     """Before the climb or the bisection was done: it may carry more."""
+    is_outdone: bool = False
+    """What should have been too much held; the search did not go on from there."""
 
     @property
     def ends(self) -> str:
@@ -31,6 +35,8 @@ class Found:
         held = self.knee.held
         if self.confirmed is None or held is None:
             return "nothing held twice"
+        if self.is_outdone:
+            return f"{held.load / self.confirmed.load:.2g} × as much held, once: it carries more"
         if self.confirmed.load < held.load:
             return "what was found did not hold again, this did"
         if self.is_out_of_time:
@@ -114,6 +120,18 @@ class Results:
         """CPU seconds of one upload by group, the largest first, without what idling takes."""
         trial = self.uploads.confirmed if self.uploads else None
         return self._cpu_per(trial, trial.num_cpu_answered if trial else 0)
+
+    def busy_cores(self) -> dict[str, float]:
+        """That the server keeps busy at the knee of uploads, on this machine as it is, the most
+        first; a preprocessor and its decoders are one."""
+        trial = self.uploads.confirmed if self.uploads else None
+        if trial is None or not trial.cpu_wall_s:
+            return {}
+        cores: dict[str, float] = {}
+        for group, cpu_s in trial.cpu_s.items():
+            name = PREPROCESSING if group in _PREPROCESSING_GROUPS else group
+            cores[name] = cores.get(name, 0.0) + cpu_s / trial.cpu_wall_s
+        return dict(sorted(cores.items(), key=lambda taken: -taken[1]))
 
     def stream_cpu_s(self) -> dict[str, float]:
         """The same for each second of a live stream."""

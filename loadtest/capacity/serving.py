@@ -1,9 +1,10 @@
 """A config file and what shall stand for its engines, in; the server that is measured, out."""
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,9 @@ class Served:
     streams: ModelConfig | None
     config: ServerConfig
     num_ingresses: int = 1
+    num_preprocessors: int = 1
+    entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The file's `deployments`, by name."""
     curve: Curve | None = None
     """Set where simulated engines stand for those of the file."""
     dilation: float = 1.0
@@ -115,8 +119,10 @@ def served(
     dilation: float = 1.0,
     live_dilation: float = 1.0,
     num_slots: int | None = None,
+    num_cores: int | None = None,
 ) -> Served:
-    """With `curve` the engines are simulated; `num_slots` is laid over the file's.
+    """With `curve` the engines are simulated; `num_slots` is laid over the file's. `num_cores` are
+    this machine's, if not said otherwise.
 
     Raises:
         ConfigError: the file is wrong.
@@ -133,7 +139,39 @@ def served(
         streams = streams.model_copy(update={"streaming": wider})
     slots = streams.streaming.num_slots if streams and streams.streaming else 1
     num_ingresses = math.ceil(slots / config.streams.max_per_ingress)
-    return Served(uploads, streams, config, num_ingresses, curve, dilation, live_dilation)
+    entries = {each["name"]: each for each in _deployments(path)}
+    others = [("Ingress", num_ingresses), *((each.name, 1) for each in (uploads, streams) if each)]
+    cores = (num_cores or num_cores_here()) - sum(num * _cpus(entries, of) for of, num in others)
+    num_preprocessors = _num_preprocessors(entries, cores)
+    return Served(
+        uploads, streams, config, num_ingresses, num_preprocessors, entries, curve,
+        dilation, live_dilation,
+    )  # fmt: skip
+
+
+def num_cores_here() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _deployments(path: Path) -> list[dict[str, Any]]:
+    document = yaml.safe_load(path.read_text())
+    return list(document["applications"][0].get("deployments", []))
+
+
+def _cpus(entries: Mapping[str, Mapping[str, Any]], name: str) -> float:
+    """That Ray sets aside for one replica."""
+    options = entries.get(name, {}).get("ray_actor_options") or {}
+    return float(options.get("num_cpus", 1))
+
+
+def _num_preprocessors(entries: Mapping[str, Mapping[str, Any]], cores: float) -> int:
+    """As many as the file lets there be and these cores have room for: an engine is to be the
+    bottleneck, and Serve would add them where it is not."""
+    entry = entries.get("Preprocessor", {})
+    scaling = entry.get("autoscaling_config")
+    wanted = (scaling or {}).get("max_replicas") or entry.get("num_replicas") or 1
+    room = cores / (_cpus(entries, "Preprocessor") or 1.0)
+    return max(1, min(wanted, int(room))) if isinstance(wanted, int) else 1
 
 
 def _slowed(model: ModelConfig, curve: Curve | None, factor: float) -> ModelConfig:
@@ -182,31 +220,28 @@ def serving(path: Path, found: Served) -> Iterator[Server]:
     model = found.uploads or found.streams
     if model is None:
         raise BenchError(f"{path} has no model that can be measured")
-    entries = yaml.safe_load(path.read_text())["applications"][0].get("deployments", [])
 
     def change(document: dict[str, Any]) -> None:
-        lay_out(document["applications"][0], found, {each["name"]: each for each in entries})
+        lay_out(document["applications"][0], found)
 
     limits = {} if found.max_wait_s is None else {"max_wait_s": found.max_wait_s}
     with own_server(path, model, limits=limits, change=change) as server:
         yield server
 
 
-def lay_out(
-    application: dict[str, Any], found: Served, entries: Mapping[str, dict[str, Any]]
-) -> None:
-    """Both models, enough ingresses for the slots, and no more of Ray's shares than there are."""
+def lay_out(application: dict[str, Any], found: Served) -> None:
+    """Both models, enough ingresses for the slots, preprocessors as the file and the cores have
+    it, and no more of Ray's shares than there are."""
     models = [model for model in (found.uploads, found.streams) if model]
     application["args"]["models"] = [model.model_dump(mode="json") for model in models]
     kept = {each["name"]: each for each in application["deployments"]}
     for model in models:
-        entry = dict(kept.get(model.name) or entries.get(model.name) or {"name": model.name})
+        entry = dict(kept.get(model.name) or found.entries.get(model.name) or {"name": model.name})
         entry.pop("autoscaling_config", None)
         kept[model.name] = {**entry, "num_replicas": 1}
-    kept["Ingress"] = {**kept.get("Ingress", {"name": "Ingress"})}
-    kept["Ingress"]["num_replicas"] = found.num_ingresses
+    for name, num in (("Ingress", found.num_ingresses), ("Preprocessor", found.num_preprocessors)):
+        kept[name] = {**kept.get(name, {"name": name}), "num_replicas": num}
     if found.curve is not None:
-        kept.setdefault("Preprocessor", {"name": "Preprocessor"})
         for entry in kept.values():
             entry["ray_actor_options"] = {"num_cpus": _SIMULATED_CPUS}
     application["deployments"] = list(kept.values())

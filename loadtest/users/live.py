@@ -139,7 +139,8 @@ def is_simulated(url: str, model: str) -> bool:
 
 
 class LiveUser(User):
-    """Speaks one recording after the other, a stream for each."""
+    """Knows how to speak in a stream. It has no task: Locust gives those to all who inherit, beside
+    their own."""
 
     abstract = True
     wire: ClassVar[Wire]
@@ -150,11 +151,7 @@ class LiveUser(User):
         self.speech = speech_of(self.environment)
         self.simulated = is_simulated(str(self.host), str(self.options.live_model))
 
-    @task
-    def speak(self) -> None:
-        self.speak_once(random.choice(self.speech.streams))
-
-    def speak_once(self, spoken: Spoken) -> None:
+    def speak_once(self, spoken: Spoken, pcm: bytes) -> None:
         """Reports how late the whole text came behind the end of the audio, and how far the text
         was behind the speaker on the way; both in seconds of the clock."""
         heard, final_lag_s, error = Heard(), 0.0, None
@@ -163,7 +160,7 @@ class LiveUser(User):
         try:
             with self._opened() as socket:
                 began_at = time.perf_counter()
-                self._talk(socket, spoken, began_at, heard)
+                self._talk(socket, pcm, began_at, heard)
             final_lag_s = time.perf_counter() - began_at - self._paced_s
         except InvalidStatus as denied:
             error = RefusedError(f"{denied.response.status_code}")
@@ -178,12 +175,10 @@ class LiveUser(User):
             address, open_timeout=_OPEN_TIMEOUT_S, compression=None, max_size=None, close_timeout=2
         )
 
-    def _talk(
-        self, socket: ClientConnection, spoken: Spoken, began_at: float, heard: Heard
-    ) -> None:
+    def _talk(self, socket: ClientConnection, pcm: bytes, began_at: float, heard: Heard) -> None:
         for message in self.wire.hello(str(self.options.live_model)):
             socket.send(message)
-        sending = gevent.spawn(self._send, socket, self.speech.content(spoken), began_at)
+        sending = gevent.spawn(self._send, socket, pcm, began_at)
         give_up_at = began_at + self._paced_s + _FINAL_TIMEOUT_S / min(1.0, self.options.pace)
         try:
             while not heard.is_whole:
@@ -224,6 +219,7 @@ class LiveUser(User):
             error = WrongWordsError(checked.complaint) if checked.complaint else None
             context |= {"num_words": checked.num_words, "num_wrong": checked.num_wrong}
             context |= {"lags_s": lags_s, "simulated": self.simulated}
+            context["lags_at_s"] = [at for at, _ in heard.heard_s]
         self._fire("final text", final_lag_s, error, context)
         if lags_s:
             behind_s = sorted(lags_s)[len(lags_s) // 2]
@@ -242,21 +238,32 @@ class LiveUser(User):
         )
 
 
-class AsrUser(LiveUser):
+class TalkingUser(LiveUser):
+    """Speaks one recording after the other, a stream for each."""
+
+    abstract = True
+
+    @task
+    def speak(self) -> None:
+        spoken = random.choice(self.speech.streams)
+        self.speak_once(spoken, self.speech.content(spoken))
+
+
+class AsrUser(TalkingUser):
     """Live streams over `/asr`."""
 
     weight = 3
     wire = ASR
 
 
-class OpUser(LiveUser):
+class OpUser(TalkingUser):
     """Live streams over the op protocol, at `/`."""
 
     weight = 1
     wire = OP
 
 
-class RealtimeUser(LiveUser):
+class RealtimeUser(TalkingUser):
     """Live streams over OpenAI's Realtime API."""
 
     weight = 1

@@ -10,7 +10,8 @@ from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-_FACTS = ("audio_s", "num_words", "num_wrong", "lags_s", "at_s", "took_s", "late_s", "simulated")
+_FACTS = ("audio_s", "num_words", "num_wrong", "lags_s", "lags_at_s", "at_s", "took_s", "late_s",
+          "simulated")  # fmt: skip
 """Of a request's context: what a line tells of it."""
 
 

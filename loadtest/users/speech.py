@@ -22,8 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 _INDEX = "index.json"
 _SEED = 7
 _SPREAD = 0.6
-_SHORTEST_S, _LONGEST_S = 1.5, 18.0
+_LONGEST_S = 18.0
 """Lengths are log-normal, as those of utterances are."""
+_AROUND_S, _SOMETHING_S = 1.5, 0.1
+"""Half a string of digits more than asked for comes, and pauses; no recording is without words."""
 _FORMATS = (("wav", "WAV"), ("flac", "FLAC"), ("ogg", "OGG"), ("mp3", "MP3"))
 
 
@@ -51,6 +53,19 @@ class Speech:
 
     def content(self, spoken: Spoken) -> bytes:
         return (self.folder / spoken.name).read_bytes()
+
+    def stream(self, number: int, *, at_least_s: float) -> tuple[Spoken, bytes]:
+        """One stream: recordings from the `number`th on, one after the other and around again,
+        until they last so long; and its PCM."""
+        said = [self.streams[number % len(self.streams)]]
+        while sum(each.duration_s for each in said) < at_least_s:
+            said.append(self.streams[(number + len(said)) % len(self.streams)])
+        whole = Spoken(
+            name=" + ".join(each.name for each in said),
+            duration_s=sum(each.duration_s for each in said),
+            words=tuple(word for each in said for word in each.words),
+        )
+        return whole, b"".join(map(self.content, said))
 
     @property
     def mean_clip_s(self) -> float:
@@ -137,7 +152,8 @@ def _mixed(folder: Path, wanted: Wanted) -> Iterator[Spoken]:
     rng = random.Random(_SEED)
     for number in range(wanted.num_mixed):
         long_s = rng.lognormvariate(math.log(wanted.clip_s), _SPREAD)
-        said = recording(number, at_least_s=min(max(long_s, _SHORTEST_S), _LONGEST_S) - 1.5)
+        at_least_s = max(min(long_s, _LONGEST_S) - _AROUND_S, _SOMETHING_S)
+        said = recording(number, at_least_s=at_least_s)
         suffix, container = _FORMATS[number % len(_FORMATS)]
         upload = _encoded(said.pcm, container)
         yield _clip(folder, f"mixed-{number}.{suffix}", upload, said.words, wanted)
@@ -163,7 +179,8 @@ def _streams(folder: Path, wanted: Wanted) -> Iterator[Spoken]:
     from loadtest.streams.utterances import recording
 
     for number in range(wanted.num_streams):
-        said = recording(1000 + number, at_least_s=wanted.stream_s - 1.5)
+        at_least_s = max(wanted.stream_s - _AROUND_S, _SOMETHING_S)
+        said = recording(1000 + number, at_least_s=at_least_s)
         name = f"stream-{number}.pcm"
         (folder / name).write_bytes(said.pcm)
         yield Spoken(name, said.duration_s, said.words)

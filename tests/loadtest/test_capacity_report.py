@@ -191,8 +191,8 @@ def test_nobody_waits_for_more_than_a_trial_has_time_for():
 
 def test_a_simulated_engine_takes_the_place_of_the_files_own(results):
     application = {"args": {}, "deployments": [{"name": "Ingress"}]}
-    entries = {"fastconformer-streaming": {"ray_actor_options": {"num_gpus": 0.2}}}
-    lay_out(application, results.served, {n: {"name": n, **e} for n, e in entries.items()})
+    assert results.served.entries["fastconformer-streaming"]["ray_actor_options"]["num_gpus"] == 0.2
+    lay_out(application, results.served)
     models = application["args"]["models"]
     assert [model["kind"] for model in models] == ["simulated", "simulated"]
     assert models[0]["simulated"]["fixed_s"] == pytest.approx(0.7)
@@ -200,7 +200,42 @@ def test_a_simulated_engine_takes_the_place_of_the_files_own(results):
     assert models[1]["streaming"]["num_slots"] == 96
     by_name = {each["name"]: each for each in application["deployments"]}
     assert by_name["Ingress"]["num_replicas"] == 2  # 48 streams each
+    assert by_name["Preprocessor"]["num_replicas"] == results.served.num_preprocessors
     assert all("num_gpus" not in each["ray_actor_options"] for each in by_name.values())
+
+
+@pytest.mark.parametrize(("num_cores", "expected"), [(2, 1), (8, 2), (16, 4), (64, 4)])
+def test_there_are_as_many_preprocessors_as_the_file_and_the_cores_have_it(num_cores, expected):
+    uploads, streams = models_of(CONFIG, None, None)
+    # Two ingresses and two models take a core each, a preprocessor takes two; the file has four.
+    found = served(CONFIG, uploads, streams, num_cores=num_cores)
+    assert found.num_preprocessors == expected
+
+
+def test_preprocessing_is_named_where_the_engine_does_not_limit(results):
+    cpu_s = {"Ingress": 3.0, "Preprocessor": 2.0, "decoders": 4.0}
+    work = EngineWork(3.0, num_batches=2, padded_s=1000)
+    knee = replace(results.uploads.confirmed, engine=work, engine_wall_s=10.0, cpu_s=cpu_s)
+    measured = replace(results, uploads=found("uploads", knee, results.uploads.overload))
+    lines = told(measured, Expected(), advise(measured, Expected()))
+    line = next(line for line in lines if "NOT the engine" in line)
+    assert "preprocessing 0.5, Ingress 0.25 are busy" in line
+    assert "1 of `Preprocessor`" in line
+
+
+@pytest.mark.parametrize(
+    ("streams", "peak", "least", "most"), [(0, 2.0, 1, 4), (100, 2.0, 3, 5), (400, 1.0, 9, 9)]
+)
+def test_the_ingresses_keep_what_the_file_says_of_them(results, streams, peak, least, most):
+    advice = advise(results, Expected(streams=streams, peak=peak))
+    (ingress,) = [each for each in advice.settings["deployments"] if each["name"] == "Ingress"]
+    assert ingress["autoscaling_config"] == {
+        "min_replicas": least,
+        "max_replicas": most,
+        "target_ongoing_requests": 32,
+        "upscale_delay_s": 5,
+        "downscale_delay_s": 600,
+    }
 
 
 def test_dilation_fits_the_cores():

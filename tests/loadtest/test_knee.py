@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from loadtest.capacity.search.knee import find_knee
+from loadtest.capacity.search.knee import Knee, Try, find_knee
 
 
 def search(carried, **options):
@@ -53,6 +53,19 @@ def test_a_load_that_held_by_luck_above_one_that_broke_does_not_count():
         precision=0.05, has_time=itertools.chain([True] * 4, itertools.repeat(False)).__next__,
     )  # fmt: skip
     assert knee.held.load < knee.broken.load
+
+
+def test_a_search_goes_on_from_what_is_known():
+    known = (Try(2.0, 2.0, True), Try(2.2, 2.2, False), Try(6.0, 6.0, True))
+    knee, tried = search(20.0, known=known, start=0.5)
+    assert tried[0] == 12.0  # up from what held, though something broke far below
+    assert knee.held.load <= 20.0 < knee.broken.load
+    assert knee.tries[:3] == known
+
+
+def test_what_broke_a_little_below_a_load_that_held_stays_broken():
+    tries = (Try(2.0, 2.0, True), Try(2.2, 2.2, False), Try(3.0, 3.0, True))
+    assert Knee(tries).held.load == 2.0
 
 
 def test_no_measurement_begins_when_time_is_up():

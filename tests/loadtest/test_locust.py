@@ -29,6 +29,10 @@ def url():
         yield address
 
 
+def test_no_recording_is_without_words(speech):
+    assert all(each.words for each in (*speech.clips, *speech.streams))
+
+
 def locust(url, speech, *options):
     command = [sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless"]
     command += ["--host", url, "--speech", str(speech.folder), "--stop-timeout", "60"]
@@ -84,8 +88,11 @@ def test_a_trial_of_uploads_and_one_of_streams_are_measured(url, speech):
     assert broken_uploads(uploads, generous) == []
     assert len(uploads.outcomes) > 3
     assert uploads.simulated
-    streams = callers.streams(2)
+    streams = callers.streams(2, for_s=5.0)
     assert broken_streams(streams, generous) == []
     assert all(each.lags_s for each in streams.outcomes)
-    refused = callers.streams(4)
+    assert all(len(each.lags_at_s) == len(each.lags_s) for each in streams.outcomes)
+    assert len(streams.outcomes) == 2  # one of each user, and none behind the last one's end
+    assert all(each.audio_s >= 5.0 for each in streams.outcomes)
+    refused = callers.streams(4, for_s=3.0)
     assert sum(each.is_refused for each in refused.failed) >= 2

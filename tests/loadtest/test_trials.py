@@ -106,6 +106,28 @@ def test_streams_are_judged_by_their_last_text_and_by_the_lag_on_the_way():
     assert "behind the speaker" in broken_streams(of(0.2, 1.3), GOAL)[0]
 
 
+def streams_behind(lag_at, *, num=20, spread_s=6.0, length_s=24.0):
+    """Streams that begin one after the other, as far behind as `lag_at` says of the trial."""
+    outcomes = []
+    for index in range(num):
+        began_s = 1000.0 + index * spread_s / num
+        moments = tuple(began_s + step * 0.5 for step in range(1, int(length_s / 0.5)))
+        lags_s = tuple(lag_at(at_s - 1000.0) for at_s in moments)
+        outcomes.append(Outcome(0.0, 0.3, length_s, lags_s=lags_s, lags_at_s=moments))
+    return Trial("streams", num, 40.0, tuple(outcomes))
+
+
+def test_a_lag_of_streams_that_grows_breaks_it_though_it_is_short_yet():
+    overloaded = streams_behind(lambda at_s: 0.2 + 0.02 * at_s)
+    assert overloaded.lag_s(0.95) < GOAL.live_lag_p95_s
+    assert broken_streams(overloaded, GOAL) == ["texts fall behind by 0.02 s a second"]
+
+
+def test_a_lag_that_stays_or_grows_only_while_streams_still_come_holds():
+    assert broken_streams(streams_behind(lambda at_s: 0.2 + 0.1 * (at_s % 1.0)), GOAL) == []
+    assert broken_streams(streams_behind(lambda at_s: 0.2 + 0.05 * min(at_s, 6.0)), GOAL) == []
+
+
 def test_nothing_answered_is_no_success():
     trial = uploads([], outcomes=(Outcome(0.0, 1.0, 5.0, error="UnansweredError: after 9 s"),))
     complaints = broken_uploads(trial, GOAL)

@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.users.checking import check, words_of
 from loadtest.users.shapes import SHAPES, users_at
-from loadtest.users.speech import Spoken
+from loadtest.users.speech import Speech, Spoken
 
 SPOKEN = Spoken("a.wav", 2.0, ("four", "two", "nine"), ("ash", "fir", "elm", "ash"))
 
@@ -30,6 +30,16 @@ def test_a_simulated_stream_has_as_many_words_as_its_length_asks_for():
     for text, is_right in (("ash " * 16, True), ("ash " * 19, True), ("ash " * 4, False)):
         checked = check(text, stream, simulated=True, max_error_rate=0.0)
         assert (checked.complaint == "") == is_right
+
+
+def test_a_stream_is_made_of_as_many_recordings_as_it_needs(tmp_path):
+    recordings = tuple(Spoken(f"{name}.pcm", 4.0, (name,)) for name in "abc")
+    for each in recordings:
+        (tmp_path / each.name).write_bytes(each.words[0].encode())
+    speech = Speech(tmp_path, (), recordings, recordings[0])
+    said, pcm = speech.stream(2, at_least_s=9.0)
+    assert (said.duration_s, said.words, pcm) == (12.0, ("c", "a", "b"), b"cab")
+    assert speech.stream(1, at_least_s=0.0)[1] == b"b"
 
 
 def test_shapes_keep_within_their_peak_and_end_in_time():

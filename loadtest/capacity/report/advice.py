@@ -11,6 +11,8 @@ from serve_app.deployments.pace import max_ongoing_requests
 
 AUDIO_POLICY = "serve_app.deployments.scaling:AudioPolicy"
 SLOTS_POLICY = "serve_app.deployments.scaling:SlotsPolicy"
+_CALLS_PER_INGRESS = 32
+"""Where the file does not say: Serve's default of 2 is for calls that are work, not links."""
 _STREAMS_FREE = 0.2
 """Part of all slots that `SlotsPolicy` keeps free."""
 
@@ -102,13 +104,19 @@ def _settings(
 
 
 def _ingress(results: Results, expected: Expected) -> list[dict[str, Any]]:
-    """Enough for the streams that are expected, each with no more than it may have."""
+    """Enough for the streams that are expected, each with no more than it may have; what the file
+    says of them otherwise stays, and no less than it allows."""
     if expected.streams is None:
         return []
-    most = math.ceil(
-        expected.streams * expected.peak / results.served.config.streams.max_per_ingress
-    )
-    return [{"name": "Ingress", "autoscaling_config": {"min_replicas": 1, "max_replicas": most}}]
+    scaling = dict(results.served.entries.get("Ingress", {}).get("autoscaling_config") or {})
+    scaling.setdefault("target_ongoing_requests", _CALLS_PER_INGRESS)
+    scaling.pop("initial_replicas", None)  # Serve begins with `min_replicas` then
+    of_each = results.served.config.streams.max_per_ingress
+    least = max(scaling.get("min_replicas") or 1, math.ceil(expected.streams / of_each))
+    at_peak = math.ceil(expected.streams * expected.peak / of_each)
+    most = max(scaling.get("max_replicas") or 1, least, at_peak)
+    scaling |= {"min_replicas": least, "max_replicas": most}
+    return [{"name": "Ingress", "autoscaling_config": scaling}]
 
 
 def _scaling(replicas: int | None, peak: float, policy: dict[str, Any]) -> dict[str, Any]:

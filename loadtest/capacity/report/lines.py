@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from loadtest.capacity.report.advice import Advice, Expected
-from loadtest.capacity.results import Broken, Found, Results
+from loadtest.capacity.results import PREPROCESSING, Broken, Found, Results
 from loadtest.capacity.search.trials import Trial, broken_streams, broken_uploads
 
 _S_PER_HOUR = 3600.0
@@ -134,9 +134,21 @@ def _limited_by(results: Results) -> Iterator[str]:
             if results.is_engine_bound
             else "what limits the server was not reached."
             if found.knee.broken is None
-            else "NOT the engine limits this, but what stands around it, the callers too."
+            else f"NOT the engine limits this, but the CPU around it{_busiest_cpu(results)}."
         )
     )
+
+
+def _busiest_cpu(results: Results) -> str:
+    """Who takes most of it, at the knee of uploads, where that could be measured."""
+    if not (cores := results.busy_cores()):
+        return ", the callers' too"
+    most = ", ".join(f"{group} {taken:.2g}" for group, taken in list(cores.items())[:3])
+    said = f": of the machine's cores {most} are busy, the callers' not among them"
+    if next(iter(cores)) == PREPROCESSING:
+        num = results.served.num_preprocessors
+        said += f"; preprocessing, by {num} of `Preprocessor`, needs more cores and replicas"
+    return said
 
 
 def _dilated(results: Results) -> Iterator[str]:

@@ -19,7 +19,11 @@ def conditions(results: Results) -> Iterator[str]:
     models = [model.name for model in (served.uploads, served.streams) if model]
     where = f"server: {results.url}" if results.url else "a server of its own on the same machine"
     limit = f"; max_wait_s {served.max_wait_s:g} s of the clock" if served.max_wait_s else ""
-    yield f"Models: {', '.join(models)}; {where}; {results.num_replicas} replica of each{limit}"
+    beside = "" if results.url else f", {served.num_preprocessors} of Preprocessor"
+    yield (
+        f"Models: {', '.join(models)}; {where}; {results.num_replicas} replica of each{beside}"
+        f"{limit}"
+    )
     yield (
         f"Objective: no errors, {goal.max_refused:.0%} of uploads refused at most; 95 of 100 "
         f"uploads within {goal.upload_p95_s:g} s and no wait that grows beyond it within a minute; "

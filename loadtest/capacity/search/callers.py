@@ -3,12 +3,14 @@
 Locust runs in a process of its own: gevent patches the standard library of whoever imports it.
 """
 
+import itertools
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest.bench.cpu import cpu_s_by_group, spent
@@ -23,8 +25,8 @@ _LOCUSTFILE = "loadtest/capacity/search/locustfile.py"
 _WARM_UP = 0.15
 """Of a trial; what came in it is not judged."""
 _LEAST_DRAIN_S = 20.0
-_SPREAD = 0.5
-"""Streams begin over so much of the shortest one's length."""
+_SPREAD = 0.25
+"""Streams begin over so much of their length; all are there for the rest of it."""
 _UPLOAD = ("POST", "/v1/audio/transcriptions")
 _STREAM = ("LIVE", "/asr final text")
 
@@ -46,6 +48,8 @@ class Callers:
     """Processes of Locust; one sends some hundred uploads a second."""
     dilation: float = 1.0
     live_dilation: float = 1.0
+    seeds: Iterator[int] = field(default_factory=itertools.count)
+    """One for each trial: with the same arrivals again, a lucky one would be lucky again."""
 
     def uploads(self, per_s: float, *, for_s: float) -> Trial:
         """Arrivals of a Poisson process behind a burst of `burst`; `per_s` and `for_s` are of the
@@ -63,17 +67,16 @@ class Callers:
         judged = tuple(each for each in ran.outcomes if each.at_s >= warm_s)
         return ran.trial("uploads", per_s, for_s - warm_s, judged, self.dilation)
 
-    def streams(self, count: int) -> Trial:
-        """So many at once, each one recording at the pace that `live_dilation` leaves. They begin
-        one after the other, and are all there before the first one ends.
+    def streams(self, count: int, *, for_s: float) -> Trial:
+        """So many at once, each for at least `for_s` of the clock at the pace that `live_dilation`
+        leaves. They begin one after the other, and are all there before the first one ends.
 
         Raises:
             BenchError: Locust did not run.
         """
-        shortest_s = min(each.duration_s for each in self.speech.streams) * self.live_dilation
-        spread_s = _SPREAD * shortest_s
+        spread_s = _SPREAD * for_s
         options = ["--users", str(count), "--spawn-rate", f"{max(count / spread_s, 0.1):.3f}"]
-        options += ["--pace", f"{1 / self.live_dilation:.6f}"]
+        options += ["--pace", f"{1 / self.live_dilation:.6f}", "--stream-for-s", f"{for_s:.2f}"]
         ran = self._run("Streams", options, for_s=spread_s, kind=_STREAM)
         return ran.trial("streams", count, ran.wall_s, ran.outcomes, self.live_dilation)
 
@@ -91,6 +94,7 @@ class Callers:
 
     def _run(self, user: str, options: list[str], *, for_s: float, kind: tuple[str, str]) -> "_Ran":
         with tempfile.TemporaryDirectory() as folder:
+            options = [*options, "--seed", str(next(self.seeds))]
             command = self.command(user, options, for_s=for_s, records=Path(folder))
             is_offline = kind == _UPLOAD
             engine = engine_work(self.server.url, self.model) if is_offline else EngineWork()

@@ -3,7 +3,7 @@
     locust -f loadtest/capacity/search/locustfile.py --headless --host http://127.0.0.1:8000 \\
         --users 1 --for-s 20 --drain-s 30 --arrivals-per-s 12 --records FOLDER Arrivals
     locust -f loadtest/capacity/search/locustfile.py --headless --host http://127.0.0.1:8000 \\
-        --users 16 --spawn-rate 4 --for-s 12 --records FOLDER Streams
+        --users 16 --spawn-rate 4 --for-s 6 --stream-for-s 24 --records FOLDER Streams
 
 It ends when all have ended. --run-time would cut them off: a master does not wait for its workers.
 """
@@ -29,7 +29,6 @@ from loadtest.users.options import options_of, speech_of
 from loadtest.users.records import write_records
 from loadtest.users.uploads import PATH, SpeakingUser
 
-_SEED = 11
 _POLL_S = 0.25
 _num_begun = 0
 
@@ -47,6 +46,9 @@ def add_options(parser: Any, **_: Any) -> None:
     add("--arrivals-per-s", type=float, default=1.0, help="of each of Arrivals (default: 1)")
     add("--burst", type=int, default=0,
         help="as many arrive at once, first: a full server is met (default: 0)")  # fmt: skip
+    add("--stream-for-s", type=float, default=0.0,
+        help="each of Streams goes on so long, of the clock (default: one recording)")  # fmt: skip
+    add("--seed", type=int, default=0, help="the same arrivals with the same (default: 0)")
     add("--records", default="", metavar="FOLDER", include_in_web_ui=False,
         help="writes a line of JSON for each request here")  # fmt: skip
 
@@ -84,7 +86,7 @@ class Arrivals(SpeakingUser):
     def arrive(self) -> None:
         global _num_begun
         worker = getattr(self.environment.runner, "worker_index", 0)
-        rng = random.Random(f"{_SEED} {worker} {_num_begun}")
+        rng = random.Random(f"{self.options.seed} {worker} {_num_begun}")
         _num_begun += 1
         self._waiting: dict[int, tuple[float, float]] = {}
         bodies = [(spoken, self.form_of(spoken)) for spoken in self.speech.clips]
@@ -135,7 +137,7 @@ class Streams(LiveUser):
     def on_start(self) -> None:
         super().on_start()
         global _num_begun
-        self._number = _num_begun
+        self._number = int(self.options.seed) + _num_begun
         _num_begun += 1
         self._last_at = time.perf_counter() + float(self.options.for_s)
 
@@ -143,6 +145,6 @@ class Streams(LiveUser):
     def speak(self) -> None:
         if time.perf_counter() > self._last_at:
             raise StopUser
-        streams = self.speech.streams
         self._number += 1
-        self.speak_once(streams[self._number % len(streams)])
+        at_least_s = float(self.options.stream_for_s) * float(self.options.pace)
+        self.speak_once(*self.speech.stream(self._number, at_least_s=at_least_s))

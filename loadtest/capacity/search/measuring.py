@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loadtest.bench.cpu import cpu_s_by_group, spent
 from loadtest.bench.server import Server
 from loadtest.capacity.results import Broken, Found
 from loadtest.capacity.search.callers import Callers
-from loadtest.capacity.search.knee import Knee, find_knee
+from loadtest.capacity.search.knee import Knee, Try, find_knee
 from loadtest.capacity.search.trials import Objective, Trial, broken_streams, broken_uploads
 
 Say = Callable[[str], None]
@@ -20,7 +20,7 @@ _LONGER = 1.5
 _STEP_BACK = 0.9
 _NUM_CONFIRMING = 3
 _WARM_UP_S = 8.0
-_UPLOADS_AHEAD, _STREAMS_AHEAD = 5.0, 4.0
+_UPLOADS_AHEAD, _STREAMS_AHEAD = 5.0, 5.0
 """Times a trial's length: what another one, the confirming one and the overload take."""
 _MOST_TIMES = 1024.0
 """What is begun with: no load beyond is tried."""
@@ -32,6 +32,8 @@ class Effort:
 
     trial_s: float = 20.0
     """Of uploads, of the clock."""
+    stream_s: float = 24.0
+    """Of each live stream, of the clock: a lag that grows must have the time to show it."""
     start_per_s: float = 2.0
     """Uploads a second of the clock, to begin with."""
     growth: float = 2.0
@@ -63,7 +65,19 @@ def uploads_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
         BenchError: Locust did not run.
     """
     callers.uploads(effort.start_per_s, for_s=_WARM_UP_S)
-    most = effort.start_per_s * _MOST_TIMES
+    has_time = _has_time(effort, _UPLOADS_AHEAD * effort.trial_s)
+    found = _uploads_once(callers, objective, effort, say, known=())
+    while found.is_outdone and has_time():
+        found = _uploads_once(callers, objective, effort, say, known=found.knee.tries)
+    return found
+
+
+def _uploads_once(
+    callers: Callers, objective: Objective, effort: Effort, say: Say, *,
+    known: Sequence[Try[Trial]],
+) -> Found:  # fmt: skip
+    """The knee, confirmed, and more than that; from `known` on, of which the last one held."""
+    most = max(effort.start_per_s * _MOST_TIMES, *(each.load for each in known), 0.0)
 
     def measure(per_s: float) -> Trial:
         trial = callers.uploads(per_s, for_s=effort.trial_s)
@@ -79,18 +93,19 @@ def uploads_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
         growth=effort.growth,
         precision=effort.precision,
         has_time=_has_time(effort, _UPLOADS_AHEAD * effort.trial_s),
+        known=known,
     )
-    longer = replace(effort, trial_s=effort.trial_s * _LONGER)
 
     def again(per_s: float) -> Trial:
-        return callers.uploads(per_s, for_s=longer.trial_s)
+        return callers.uploads(per_s, for_s=effort.trial_s * _LONGER)
 
-    confirmed = _confirm(knee, again, broken_uploads, objective, longer, say)
-    overload, is_out_of_time = None, _is_out_of_time(knee, effort, most, 0.0)
+    confirmed = _confirm(knee, again, broken_uploads, objective, say)
+    overload = None
     if confirmed and effort.overload:
         overload = callers.uploads(confirmed.load * effort.overload, for_s=effort.trial_s)
         say(_told(f"{effort.overload:g} × that", overload, broken_uploads, objective))
-    return Found(knee, confirmed, overload, is_out_of_time)
+    found = Found(knee, confirmed, None, _is_out_of_time(knee, effort, most, 0.0))
+    return _overloaded(found, overload, broken_uploads, objective)
 
 
 def streams_knee(callers: Callers, objective: Objective, effort: Effort, say: Say) -> Found:
@@ -101,11 +116,10 @@ def streams_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
     """
 
     def measure(count: float) -> Trial:
-        trial = callers.streams(int(count))
+        trial = callers.streams(int(count), for_s=effort.stream_s)
         say(_told(f"{count:.0f} streams", trial, broken_streams, objective))
         return trial
 
-    stream_s = callers.live_dilation * max(each.duration_s for each in callers.speech.streams)
     knee = find_knee(
         measure,
         lambda trial: not broken_streams(trial, objective),
@@ -115,23 +129,35 @@ def streams_knee(callers: Callers, objective: Objective, effort: Effort, say: Sa
         growth=effort.live_growth,
         precision=effort.precision,
         whole=True,
-        has_time=_has_time(effort, _STREAMS_AHEAD * stream_s),
+        has_time=_has_time(effort, _STREAMS_AHEAD * effort.stream_s),
     )
 
     def again(count: float) -> Trial:
-        return callers.streams(max(1, int(count)))
+        return callers.streams(max(1, int(count)), for_s=effort.stream_s * _LONGER)
 
-    confirmed = _confirm(knee, again, broken_streams, objective, effort, say)
-    overload = None
-    if confirmed and effort.overload and confirmed.load >= effort.most_streams:
-        overload = callers.streams(effort.most_streams + max(2, effort.most_streams // 8))
+    confirmed = _confirm(knee, again, broken_streams, objective, say)
+    overload, most = None, effort.most_streams
+    if confirmed and effort.overload and confirmed.load >= most:
+        overload = callers.streams(most + max(2, most // 8), for_s=effort.stream_s)
         say(_told("more than there are slots", overload, broken_streams, objective))
-    return Found(knee, confirmed, overload, _is_out_of_time(knee, effort, effort.most_streams, 1.0))
+    found = Found(knee, confirmed, None, _is_out_of_time(knee, effort, most, 1.0))
+    return _overloaded(found, overload, broken_streams, objective)
+
+
+def _overloaded(
+    found: Found, overload: Trial | None, broken: Broken, objective: Objective
+) -> Found:
+    """What breaks with more tells what happens when it is full. What holds does not: it is one more
+    load that holds, and the knee lies higher."""
+    if overload is None or broken(overload, objective):
+        return replace(found, overload=overload)
+    knee = Knee((*found.knee.tries, Try(overload.load, overload, holds=True)))
+    return replace(found, knee=knee, is_outdone=knee.held is knee.tries[-1])
 
 
 def _confirm(
     knee: Knee[Trial], again: Callable[[float], Trial], broken: Broken, objective: Objective,
-    effort: Effort, say: Say,
+    say: Say,
 ) -> Trial | None:  # fmt: skip
     """The knee once more; a tenth less where it does not hold twice."""
     if knee.held is None:

@@ -52,6 +52,8 @@ class Outcome:
     late_s: float = 0.0
     """That its caller was."""
     lags_s: tuple[float, ...] = ()
+    lags_at_s: tuple[float, ...] = ()
+    """When each of them was, by a clock that all streams of a trial share."""
     simulated: bool = False
 
     @property
@@ -146,6 +148,17 @@ class Trial:
         """By how much the wait grows a second, where it does so beyond doubt; else 0."""
         return growth([(each.at_s, each.took_s) for each in self.answered])
 
+    @property
+    def lag_growth(self) -> float:
+        """The same of what streams are behind the speaker, while all of them speak."""
+        streams = [each for each in self.answered if each.lags_at_s]
+        if not streams:
+            return 0.0
+        first_s = max(each.lags_at_s[0] for each in streams)
+        last_s = min(each.lags_at_s[-1] for each in streams)
+        points = [at for each in streams for at in zip(each.lags_at_s, each.lags_s, strict=True)]
+        return growth([(at_s, lag_s) for at_s, lag_s in points if first_s <= at_s <= last_s])
+
 
 def quantile(values: Sequence[float], share: float) -> float:
     """The least value that `share` of them do not pass; infinite of none."""
@@ -197,6 +210,8 @@ def broken_streams(trial: Trial, objective: Objective) -> list[str]:
         found.append(f"final texts come {final_s:.2f} s after the end (p95)")
     if (lag_s := trial.lag_s(0.95)) > objective.live_lag_p95_s:
         found.append(f"texts are {lag_s:.2f} s behind the speaker (p95)")
+    elif trial.lag_growth and lag_s + trial.lag_growth * _HOLD_S > objective.live_lag_p95_s:
+        found.append(f"texts fall behind by {trial.lag_growth:.2g} s a second")
     return found
 
 
@@ -243,5 +258,6 @@ def _outcome(line: Mapping[str, Any]) -> Outcome:
         num_wrong=int(line.get("num_wrong", 0)),
         late_s=late_s,
         lags_s=tuple(line.get("lags_s", ())),
+        lags_at_s=tuple(line.get("lags_at_s", ())),
         simulated=bool(line.get("simulated", False)),
     )
