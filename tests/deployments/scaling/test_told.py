@@ -1,12 +1,14 @@
 """What callers tell, and what replicas tell of them."""
 
+import asyncio
+
 import pytest
 
 from serve_app.config import BatchConfig
 from serve_app.deployments.ahead import Ahead
 from serve_app.deployments.scaling.telling import Teller
 from serve_app.deployments.scaling.told import Callers
-from serve_app.deployments.workload import Workload
+from serve_app.deployments.workload import ARRIVALS_MEMORY_S, Workload
 from serve_app.models.protocols import Allowance, Demand
 
 
@@ -75,6 +77,28 @@ def test_arrivals_are_those_that_somebody_waits_for_at_their_true_length() -> No
     assert workload.arriving_per_s == pytest.approx(10.0, rel=0.05)
     clock.now_s += 100.0
     assert workload.arriving_per_s < 0.5
+
+
+def test_what_was_refused_or_left_brought_no_more_than_was_decoded() -> None:
+    workload = Workload("model", BatchConfig(), Clock())
+    with pytest.raises(ValueError, match="undecodable"), workload.recording(600.0):
+        raise ValueError("undecodable")
+    assert workload.arriving_per_s == pytest.approx(0.0)
+    with pytest.raises(asyncio.CancelledError), workload.recording(600.0) as left:
+        left.decoded(30.0)
+        raise asyncio.CancelledError
+    assert workload.arriving_per_s == pytest.approx(30.0 / ARRIVALS_MEMORY_S)
+
+
+def test_a_correction_is_as_old_as_its_arrival() -> None:
+    clock = Clock()
+    workload = Workload("model", BatchConfig(), clock)
+    with workload.recording(600.0) as long:
+        clock.now_s += 3 * ARRIVALS_MEMORY_S
+        long.decoded_all()  # nothing was in it
+        with workload.recording(30.0) as other:
+            other.decoded(30.0)
+            assert workload.arriving_per_s == pytest.approx(30.0 / ARRIVALS_MEMORY_S)
 
 
 def test_a_demand_is_summed_up_ten_times_a_second_at_most() -> None:
