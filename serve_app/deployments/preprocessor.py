@@ -228,12 +228,11 @@ class Preprocessor:
         await self._decoders.close()
 
     def _recognizer(self, model: str, *, waits: bool) -> ServeRecognizer:
-        return ServeRecognizer(
-            model,
-            self._handles[model],
-            lambda: self._metrics.retries.inc(tags={"model": model}),
-            waits=waits,
-        )
+        def lost() -> None:
+            self._metrics.retries.inc(tags={"model": model})
+            self._ahead[model].lost()
+
+        return ServeRecognizer(model, self._handles[model], lost, waits=waits)
 
     def _count(self, transcript: Transcript) -> None:
         if transcript.duration_s:
