@@ -34,8 +34,9 @@ class Ahead:
         held: Allowance = _ANY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`share_s` is one recording's, for each replica; `held` is what a replica may hold
-        that says nothing of it."""
+        """`limit_s` may be decoded and not yet recognised in all, `per_replica_s` for each
+        replica, `share_s` of one recording for each; `held` is what a replica may hold that says
+        nothing of it."""
         self._limit_s = limit_s
         self._per_replica_s = per_replica_s
         self._share_s = share_s
