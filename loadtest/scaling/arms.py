@@ -25,6 +25,9 @@ from serve_app.config import BatchConfig, SimulatedConfig
 from serve_app.deployments.scaling import AUDIO_POLICY, SLOTS_POLICY
 from serve_app.server import FLAGS_FILE, deploy, running
 
+_DEFAULT_POLICY = "ray.serve.autoscaling_policy:default_autoscaling_policy"
+"""Named, or the check would refuse it."""
+
 COST = SimulatedConfig(fixed_s=0.3, per_audio_s=0.1125)
 BATCH = BatchConfig(max_batch_audio_s=24.0, max_batch_size=16)
 """A full batch takes three seconds: so slow that the engine is the bottleneck, not two cores."""
@@ -98,7 +101,12 @@ def document(base: Path, *, target_ongoing: float) -> dict[str, Any]:
     application["deployments"] = [
         *own,
         _deployment(AUDIO, MAX_REPLICAS, policy=audio),
-        _deployment(REQUESTS, MAX_REPLICAS, target_ongoing_requests=target_ongoing),
+        _deployment(
+            REQUESTS,
+            MAX_REPLICAS,
+            policy={"policy_function": _DEFAULT_POLICY},
+            target_ongoing_requests=target_ongoing,
+        ),
         _deployment(SLOTS, MAX_LIVE_REPLICAS, policy=slots),
         _deployment(CALLS, MAX_LIVE_REPLICAS, policy=slots),
     ]

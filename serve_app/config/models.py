@@ -36,7 +36,9 @@ class BatchConfig(Settings):
     """Full batches that one replica may hold, the one in the model included, or what it clears in
     `window_s` where that is more; the rest waits where it can still go to another replica."""
     max_queued_audio_s: PositiveFloat = 7200.0
-    """Audio that may wait in front of one replica; beyond it, callers hear "at capacity"."""
+    """Audio that a preprocessor may have decoded and not yet recognised, for each replica that
+    answers; beyond it, decoding waits. In the replica itself little waits (`max_batches_held`);
+    should more than this, it refuses."""
 
 
 class SimulatedConfig(Settings):

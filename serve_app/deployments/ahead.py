@@ -9,7 +9,7 @@ from who answers.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 from serve_app.deployments.scaling.handed import Handed
 from serve_app.models.protocols import Allowance
@@ -17,7 +17,8 @@ from serve_app.pipelines.budget import AudioBudget
 
 _FORGET_AFTER_S = 60.0
 """A replica that has answered nothing for so long may be gone."""
-
+_PROVE_WITHIN_S = 5.0
+"""Where one was lost, nobody says which: those that are there have answered within this."""
 
 _ANY = Allowance(float("inf"), float("inf"))
 
@@ -33,8 +34,9 @@ class Ahead:
         held: Allowance = _ANY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`share_s` is one recording's, for each replica; `held` is what a replica may hold
-        that says nothing of it."""
+        """`limit_s` may be decoded and not yet recognised in all, `per_replica_s` for each
+        replica, `share_s` of one recording for each; `held` is what a replica may hold that says
+        nothing of it."""
         self._limit_s = limit_s
         self._per_replica_s = per_replica_s
         self._share_s = share_s
@@ -54,6 +56,7 @@ class Ahead:
     @contextmanager
     def share(self) -> Iterator[AudioBudget]:
         """That of one recording, which grows with the number of replicas."""
+        self._forget()
         share = AudioBudget(self._share_s * max(1, len(self._answered)))
         self._shares.add(share)
         try:
@@ -61,16 +64,37 @@ class Ahead:
         finally:
             self._shares.discard(share)
 
+    def place(self, recording: str, audio_s: float) -> AbstractAsyncContextManager[None]:
+        """One chunk's with the replicas: see `Handed.place`."""
+        self._forget()
+        return self.handed.place(recording, audio_s)
+
     def answered(self, replica: str, allowance: Allowance | None = None) -> None:
         """A replica has answered, and says how much of this caller's it may hold."""
-        now = self._clock()
-        self._answered[replica] = now, allowance or self._held
-        for name in [n for n, (at, _) in self._answered.items() if now - at > _FORGET_AFTER_S]:
-            del self._answered[name]
-        num_replicas = len(self._answered)
+        self._answered[replica] = self._clock(), allowance or self._held
+        self._forget()
+        self._bound()
+
+    def lost(self) -> None:
+        """One of the replicas is gone."""
+        at_most = self._clock() - _FORGET_AFTER_S + _PROVE_WITHIN_S
+        self._answered = {
+            name: (min(at, at_most), allowance) for name, (at, allowance) in self._answered.items()
+        }
+
+    def _forget(self) -> None:
+        """Those that may be gone; what they would hold goes to nobody."""
+        since = self._clock() - _FORGET_AFTER_S
+        if silent := [name for name, (at, _) in self._answered.items() if at < since]:
+            for name in silent:
+                del self._answered[name]
+            self._bound()
+
+    def _bound(self) -> None:
+        num_replicas = max(1, len(self._answered))
+        each_holds = [allowance for _, allowance in self._answered.values()] or [self._held]
         allowed = Allowance(
-            sum(each.audio_s for _, each in self._answered.values()),
-            sum(each.num_chunks for _, each in self._answered.values()),
+            sum(each.audio_s for each in each_holds), sum(each.num_chunks for each in each_holds)
         )
         if allowed != self.handed.allowed:
             self.handed.allow(allowed)

@@ -103,7 +103,8 @@ class Lane:
         """Queue one chunk. Cancelling the future takes it out, unless its batch has begun.
 
         Raises:
-            AtCapacityError: the queue holds all the audio that it may.
+            AtCapacityError: more waits here than a preprocessor may decode ahead for a replica;
+                those that keep to what they may hand over do not meet this.
             ModelBrokenError: the model answers nobody any more.
         """
         if self.is_broken:

@@ -14,8 +14,8 @@ from serve_app.audio.waveform import SAMPLE_RATE_HZ, Block
 from serve_app.config import DiarizationConfig, ModelConfig, PreprocessorConfig
 from serve_app.deployments.ahead import Ahead
 from serve_app.deployments.diarization.client import ServeDiarizer
-from serve_app.deployments.routing import REPLICA_LOST, Handle, ServeRecognizer
-from serve_app.deployments.scaling.sleep import asleep
+from serve_app.deployments.routing import Handle, ServeRecognizer
+from serve_app.deployments.scaling.sleep import RollCall
 from serve_app.deployments.scaling.telling import Teller, TellingRecognizer
 from serve_app.deployments.scaling.told import full_batches
 from serve_app.deployments.workload import Underway, Workload
@@ -31,8 +31,6 @@ from serve_app.pipelines.wording import Wordsmith
 from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
 from serve_app.transcript.joining.speakers import TurnRules
 from serve_app.transcript.types import Segment, Transcript
-
-_INFO_TIMEOUT_S = 3.0
 
 
 class Preprocessor:
@@ -52,7 +50,7 @@ class Preprocessor:
         self._models = {model.name: model for model in models}
         self._diarizers = {model.name: model for model in diarizers}
         self._handles = handles
-        self._infos: dict[str, ModelInfo] = {}
+        self._roll_call = RollCall((*self._models, *self._diarizers), handles)
         self._max_chunks_in_flight = config.max_chunks_in_flight
         self._max_audio_s = max_audio_s
         self._max_stored_audio_s = max_stored_audio_s
@@ -223,37 +221,18 @@ class Preprocessor:
         return Load(self._name, tuple(each.load() for each in self._workloads.values()))
 
     async def models(self) -> list[ModelInfo]:
-        """What the models that answer now can do, in the order of the configuration. One that is
-        known and sleeps is not woken by being asked: it answers when it is needed."""
-        names = (*self._models, *self._diarizers)
-        sleeping = await self._sleeping() if self._infos else frozenset()
-        await asyncio.gather(
-            *(self._ask_info(name) for name in names if name not in self._infos.keys() & sleeping)
-        )
-        return [self._infos[name] for name in names if name in self._infos]
-
-    async def _sleeping(self) -> frozenset[str]:
-        """Deployments that were scaled to zero."""
-        return await asleep(within_s=_INFO_TIMEOUT_S)
-
-    async def _ask_info(self, name: str) -> None:
-        """A model that cannot answer now has no entry, and keeps nobody waiting for the others."""
-        try:
-            async with asyncio.timeout(_INFO_TIMEOUT_S):
-                self._infos[name] = await self._handles[name].info.remote()
-        except (TimeoutError, *REPLICA_LOST):
-            self._infos.pop(name, None)
+        """What the models that answer now, or sleep, can do, in the order of the configuration."""
+        return await self._roll_call.infos()
 
     async def __del__(self) -> None:
         await self._decoders.close()
 
     def _recognizer(self, model: str, *, waits: bool) -> ServeRecognizer:
-        return ServeRecognizer(
-            model,
-            self._handles[model],
-            lambda: self._metrics.retries.inc(tags={"model": model}),
-            waits=waits,
-        )
+        def lost() -> None:
+            self._metrics.retries.inc(tags={"model": model})
+            self._ahead[model].lost()
+
+        return ServeRecognizer(model, self._handles[model], lost, waits=waits)
 
     def _count(self, transcript: Transcript) -> None:
         if transcript.duration_s:

@@ -85,10 +85,9 @@ class Recognizer:
         """Called by Serve for autoscaling policies: see `AudioPolicy`."""
         self._metrics.waiting_audio_s.set(self._lane.waiting_audio_s)
         return {
-            "held_audio_s": self._holding.held_s,
             "audio_s_per_s": self._lane.pace.full_per_s(self._batch),
             "chunk_s": self._lane.pace.chunk_s,
-            **self._holding.callers.stats(),
+            **self._holding.stats(),
         }
 
     def _count(self, batch: BatchReport) -> None:

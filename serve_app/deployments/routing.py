@@ -103,14 +103,15 @@ class ServeRecognizer:
         self,
         model: str,
         handle: Handle,
-        count_retry: Callable[[], None],
+        count_loss: Callable[[], None],
         *,
         waits: bool = False,
     ) -> None:
-        """`waits`: the first chunk, too, waits for a place in the model's queue."""
+        """`count_loss` is called for each call that lost its replica and is made again. `waits`:
+        the first chunk, too, waits for a place in the model's queue."""
         self._model = model
         self._handle = handle.options(_by_reference=False)
-        self._count_retry = count_retry
+        self._count_loss = count_loss
         self._has_begun = waits
 
     async def recognize(self, request: RecognitionRequest) -> Recognition:
@@ -123,7 +124,7 @@ class ServeRecognizer:
                 recognition: Recognition = await self._handle.recognize.remote(request)
                 return recognition
             except REPLICA_LOST as error:
-                self._count_retry()
+                self._count_loss()
                 await patience.after_loss(error)
             except (AtCapacityError, BackPressureError) as error:
                 if may_be_refused:

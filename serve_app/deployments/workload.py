@@ -56,7 +56,7 @@ class Underway:
         self._decoded_s += audio_s
 
     def decoded_all(self) -> None:
-        """Its length is known now, whatever was expected."""
+        """Its length is known now, whatever was expected; said again, it changes nothing."""
         self._correct(self._decoded_s - self._expected_s)
         self._expected_s = self._decoded_s
 
@@ -85,14 +85,15 @@ class Workload:
     def recording(self, expected_s: float) -> Iterator[Underway]:
         """One recording, for as long as it is under way. Nothing is expected of one for which
         nobody waits; it is no arrival then."""
-        correct = self._arrivals.add if expected_s else _nothing
+        correct = self._arrivals.add(expected_s) if expected_s else _nothing
         progress = Underway(expected_s, self._count, correct)
         self._recordings.add(progress)
-        self._arrivals.add(expected_s)
         self._advance()
         try:
             yield progress
         finally:
+            # What was refused, or left by its client, has brought no more than was decoded.
+            progress.decoded_all()
             self._recordings.discard(progress)
             self._advance()
 
@@ -154,14 +155,27 @@ class _Arrivals:
 
     @property
     def per_s(self) -> float:
-        self.add(0.0)
+        self._fade()
         return max(0.0, self._audio_s) / ARRIVALS_MEMORY_S
 
-    def add(self, audio_s: float) -> None:
+    def add(self, audio_s: float) -> Callable[[float], None]:
+        """Something has arrived; what is given back takes by how much its length was wrong."""
+        arrived_at = self._fade()
+        self._audio_s += audio_s
+
+        def correct(by_s: float) -> None:
+            # As much of the error is left as of the arrival itself.
+            now = self._fade()
+            self._audio_s += by_s * math.exp((arrived_at - now) / ARRIVALS_MEMORY_S)
+
+        return correct
+
+    def _fade(self) -> float:
+        """Until now, which is given back."""
         now = self._clock()
         self._audio_s *= math.exp((self._at - now) / ARRIVALS_MEMORY_S)
-        self._audio_s += audio_s
         self._at = now
+        return now
 
 
 class _Rate:

@@ -45,8 +45,10 @@ def check_models(models: Sequence[ModelConfig], place: str) -> Iterator[ConfigEr
 def check_policy(
     deployment: Mapping[str, Any], place: str, *, is_streaming: bool
 ) -> Iterator[ConfigError]:
-    """A model for recordings may be scaled by Serve's own policy, or by one that is not ours."""
+    """A model for recordings may be scaled by a policy that is not ours, but names it."""
     scaling = deployment.get("autoscaling_config")
+    if scaling is None and deployment.get("num_replicas") == "auto":
+        scaling = {}
     if not isinstance(scaling, Mapping):
         return
     policy = scaling.get("policy") or {}
@@ -57,6 +59,12 @@ def check_policy(
         yield ConfigError(f"{here}.policy_function", reason)
     elif not is_streaming and named == SLOTS_POLICY:
         reason = f"counts the slots of live streams; {AUDIO_POLICY} weighs recordings"
+        yield ConfigError(f"{here}.policy_function", reason)
+    elif named is None and deployment["name"] not in OWN_DEPLOYMENTS:
+        reason = (
+            f"put {AUDIO_POLICY} there: Serve's own sees only what replicas hold, and what waits "
+            "for them is kept in the preprocessors"
+        )
         yield ConfigError(f"{here}.policy_function", reason)
     elif isinstance(named, str) and named in _POLICIES:
         try:

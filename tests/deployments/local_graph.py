@@ -76,9 +76,6 @@ class LocalPreprocessor(Preprocessor):
     def __del__(self) -> None:  # type: ignore[override]  # not a coroutine here
         pass
 
-    async def _sleeping(self) -> frozenset[str]:
-        return frozenset()  # there is no Serve to ask
-
 
 @asynccontextmanager
 async def local_preprocessor(

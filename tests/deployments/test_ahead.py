@@ -44,6 +44,41 @@ async def test_replicas_are_given_what_each_says_that_it_may_hold() -> None:
     assert ahead.handed.allowed == Allowance(10.0, 2)
 
 
+async def test_after_hours_of_nothing_one_replica_is_taken_to_be_there_again() -> None:
+    now_s = 0.0
+    ahead = Ahead(100.0, 30.0, held=Allowance(20.0, 4), clock=lambda: now_s)
+    for replica in "abc":
+        ahead.answered(replica)
+    now_s = 36_000.0
+    async with ahead.place("one", 20.0):
+        assert ahead.handed.allowed == Allowance(20.0, 4)
+        assert ahead.budget.limit_s == 30.0
+    ahead.answered("a")
+    ahead.answered("b")
+    now_s += 36_000.0
+    with ahead.share():
+        assert ahead.handed.allowed == Allowance(20.0, 4)
+
+
+async def test_where_one_was_lost_those_that_answer_soon_are_the_others() -> None:
+    now_s = 0.0
+    ahead = Ahead(1e6, 1e6, held=Allowance(20.0, 4), clock=lambda: now_s)
+    for replica in "abc":
+        ahead.answered(replica)
+    ahead.lost()
+    assert ahead.handed.allowed == Allowance(60.0, 12)  # none waits for it
+    now_s = 3.0
+    ahead.answered("a")
+    ahead.answered("b")
+    ahead.lost()  # another of its calls
+    now_s = 6.0
+    ahead.answered("a")
+    assert ahead.handed.allowed == Allowance(40.0, 8)
+    now_s = 9.0
+    ahead.answered("a")
+    assert ahead.handed.allowed == Allowance(20.0, 4)
+
+
 async def test_the_model_is_full_while_chunks_wait_for_a_replica_or_for_their_decoding() -> None:
     ahead = Ahead(30.0, 30.0, held=Allowance(10.0, 9))
     assert not ahead.is_full

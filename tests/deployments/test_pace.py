@@ -33,6 +33,22 @@ def test_batches_of_one_size_tell_their_own_rate_and_no_more() -> None:
     assert pace.full_per_s(CONFIG) == pytest.approx(5.0 / (FIXED_S + PER_AUDIO_S * 5.0))
 
 
+def test_single_chunks_do_not_make_it_forget_what_larger_batches_told() -> None:
+    pace = Pace()
+    for size in (5, 10, 20) * 10:
+        pace.ran(batch(size))
+    for _ in range(300):
+        pace.ran(batch(1))
+    assert pace.full_per_s(CONFIG) == pytest.approx(20.0 / (FIXED_S + 0.2), rel=0.05)  # four of it
+
+
+def test_batches_of_no_audio_tell_nothing() -> None:
+    pace = Pace()
+    pace.ran(BatchReport(1, 0.0, 0.0, 0.2))
+    assert pace.full_per_s(CONFIG) == 0.0
+    assert pace.num_batches_to_hold(CONFIG) == pytest.approx(2.0)
+
+
 def test_what_was_never_seen_is_followed_only_so_far() -> None:
     pace = Pace()
     for size in (1, 2, 1, 2):

@@ -46,12 +46,36 @@ def test_a_policy_fits_its_model_and_takes_its_settings(
     assert said in problem.reason
 
 
-def test_a_model_for_recordings_may_be_scaled_by_calls_or_by_a_policy_of_ones_own() -> None:
-    for scaling in (
-        {"max_replicas": 4, "target_ongoing_requests": 8},
-        {"max_replicas": 4, "policy": {"policy_function": OWN}},
-    ):
-        assert not list(serve_config.check(changed(f"{OFFLINE}.autoscaling_config", scaling)))
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("autoscaling_config", {"max_replicas": 4, "target_ongoing_requests": 8}),
+        ("autoscaling_config", {"max_replicas": 4, "policy": {}}),
+        ("num_replicas", "auto"),
+    ],
+)
+def test_a_model_for_recordings_is_not_scaled_by_calls_unless_that_is_said(
+    setting: str, value: object
+) -> None:
+    document = changed(f"{OFFLINE}.{setting}", value)
+    if setting == "num_replicas":
+        del document["applications"][0]["deployments"][2]["autoscaling_config"]
+    (problem,) = serve_config.check(document)
+    assert problem.place == f"{OFFLINE}.{POLICY}.policy_function"
+    assert AUDIO_POLICY in problem.reason
+
+
+def test_a_model_for_recordings_may_be_scaled_by_a_policy_of_ones_own() -> None:
+    scaling = {"max_replicas": 4, "policy": {"policy_function": OWN}}
+    assert not list(serve_config.check(changed(f"{OFFLINE}.autoscaling_config", scaling)))
+
+
+def test_the_servers_own_deployments_are_scaled_by_calls() -> None:
+    for index in (0, 1):
+        place = f"{APPLICATION}.deployments.{index}"
+        document = changed(f"{place}.autoscaling_config", {"max_replicas": 4})
+        document["applications"][0]["deployments"][index].pop("num_replicas", None)
+        assert not list(serve_config.check(document))
 
 
 def test_the_shipped_files_scale_recordings_by_audio() -> None:

@@ -49,7 +49,7 @@ class Handed:
         try:
             yield
         finally:
-            self._take(-audio_s)
+            self._release(audio_s)
             self._admit()
 
     async def _enter(self, recording: str, audio_s: float) -> None:
@@ -62,16 +62,20 @@ class Handed:
             await waiting.turn
         except asyncio.CancelledError:
             if waiting.turn.done() and not waiting.turn.cancelled():
-                self._take(-audio_s)  # its turn had come in the same moment
+                self._release(audio_s)  # its turn had come in the same moment
             else:
                 self._waiting.keep(lambda other: other is not waiting)
             self._admit()
             raise
 
     def _take(self, audio_s: float) -> None:
-        self.num_held += 1 if audio_s >= 0 else -1
+        self.num_held += 1
+        self.held_s += audio_s
+
+    def _release(self, audio_s: float) -> None:
+        self.num_held -= 1
         # Not by subtraction alone: nothing holds 0 s, and not a rounding error.
-        self.held_s = self.held_s + audio_s if self.num_held else 0.0
+        self.held_s = self.held_s - audio_s if self.num_held else 0.0
 
     def _fits(self, audio_s: float) -> bool:
         return not self.num_held or (

@@ -56,7 +56,7 @@ class TellingRecognizer:
     async def recognize(self, request: RecognitionRequest) -> Recognition:
         """See `ChunkRecognizer`."""
         audio_s, asked_at = request.chunk.duration_s, time.perf_counter()
-        async with self._ahead.handed.place(request.recording, audio_s):
+        async with self._ahead.place(request.recording, audio_s):
             waited_s = time.perf_counter() - asked_at
             told = replace(request, demand=self._teller.demand())
             recognition = await self._recognizer.recognize(told)

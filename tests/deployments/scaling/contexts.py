@@ -47,11 +47,18 @@ def context(
     )
 
 
-def told(demand: Demand, replica: str = "a") -> dict[str, dict[str, float]]:
-    """As a replica reports it of a caller."""
+def told(
+    demand: Demand, replica: str = "a", *, is_here: bool = True
+) -> dict[str, dict[str, float]]:
+    """As a replica reports it of a caller that has chunks there, or has not."""
     return {
-        f"{name}:{demand.caller}": {replica: float(getattr(demand, name))}
-        for name in ("told_at", "waiting_audio_s", "arriving_audio_s_per_s")
+        f"{name}:{demand.caller}": {replica: float(value)}
+        for name, value in (
+            ("told_at", demand.told_at),
+            ("waiting_audio_s", demand.waiting_audio_s),
+            ("arriving_audio_s_per_s", demand.arriving_audio_s_per_s),
+            ("is_here", is_here),
+        )
     }
 
 

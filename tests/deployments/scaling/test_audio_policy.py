@@ -52,6 +52,16 @@ def test_who_has_been_silent_for_long_wants_nothing() -> None:
     assert replicas(context(metrics)) == 0
 
 
+def test_nothing_waits_at_a_caller_that_has_chunks_at_no_replica() -> None:
+    word = caller("x", 400.0, 9.0, at=NOW - 3.0)
+    gone = joined(replica("a"), replica("b"), told(word, "a", is_here=False))
+    assert replicas(context(gone)) == 1  # for what keeps arriving
+    elsewhere = told(caller("x", 500.0, at=NOW - 4.0), "b")
+    assert replicas(context(joined(gone, elsewhere))) == 8
+    del gone["is_here:x"]  # of another version
+    assert replicas(context(gone)) == 8
+
+
 def test_what_replicas_hold_counts_where_callers_say_less() -> None:
     metrics = joined(replica("a", held_s=90.0), replica("b", held_s=60.0), told(caller("x", 5.0)))
     assert replicas(context(metrics)) == 3

@@ -94,3 +94,10 @@ async def test_the_bound_holds_and_nothing_is_lost_whoever_leaves(seed: int) -> 
     assert 1 <= most_chunks <= 6
     assert (handed.held_s, handed.num_held) == (0.0, 0)
     assert not handed.is_waited_for
+
+
+async def test_a_chunk_of_no_audio_gives_its_place_back() -> None:
+    handed = of(10.0)
+    async with handed.place("a", 0.0):
+        assert handed.num_held == 1
+    assert (handed.held_s, handed.num_held) == (0.0, 0)
