@@ -7,10 +7,10 @@ from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
 from serve_app.config import DiarizationConfig, JobsConfig, ModelConfig, ServerConfig
+from serve_app.deployments.batching.pace import max_ongoing_requests
 from serve_app.deployments.diarization.replica import Diarization
 from serve_app.deployments.jobs import Jobs
 from serve_app.deployments.ledger import LedgerReplica
-from serve_app.deployments.pace import max_ongoing_requests
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.recognizer import Recognizer
 from serve_app.deployments.streaming.replica import Streaming

@@ -12,13 +12,13 @@ from serve_app.allocator import return_large_blocks
 from serve_app.audio.sandbox import DecoderPool
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Block
 from serve_app.config import DiarizationConfig, ModelConfig, PreprocessorConfig
-from serve_app.deployments.ahead import Ahead
+from serve_app.deployments.demand.ahead import Ahead
+from serve_app.deployments.demand.telling import Teller, TellingRecognizer
+from serve_app.deployments.demand.told import full_batches
+from serve_app.deployments.demand.workload import Underway, Workload
 from serve_app.deployments.diarization.client import ServeDiarizer
 from serve_app.deployments.routing import Handle, ServeRecognizer
 from serve_app.deployments.scaling.sleep import RollCall
-from serve_app.deployments.scaling.telling import Teller, TellingRecognizer
-from serve_app.deployments.scaling.told import full_batches
-from serve_app.deployments.workload import Underway, Workload
 from serve_app.errors import DeadlineExceededError
 from serve_app.jobs.audio import fetch
 from serve_app.models.protocols import ModelInfo

@@ -7,9 +7,9 @@ from typing import Any
 from ray import serve
 
 from serve_app.config import BatchConfig, ModelConfig
-from serve_app.deployments.lane import Lane
-from serve_app.deployments.pace import BatchReport
-from serve_app.deployments.scaling.told import Holding, full_batches
+from serve_app.deployments.batching.lane import Lane
+from serve_app.deployments.batching.pace import BatchReport
+from serve_app.deployments.demand.told import Holding, full_batches
 from serve_app.models.loader import load_recognizer
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
 from serve_app.telemetry import RecognizerMetrics, join_serve_logs

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from serve_app.config import DiarizationConfig, ModelConfig, PreprocessorConfig
+from serve_app.deployments.batching.lane import Lane
 from serve_app.deployments.diarization.hearings import Hearings
 from serve_app.deployments.diarization.replica import Diarization
-from serve_app.deployments.lane import Lane
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.routing import ServeTranscriber
 from serve_app.models.protocols import Diarizer, ModelInfo, Recognizer

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.workload import Underway, Workload
+from serve_app.deployments.demand.workload import Underway, Workload
 from serve_app.errors import AtCapacityError
 from serve_app.ingress.admission.forecast import Forecast
 from serve_app.pipelines.load import Load

@@ -13,8 +13,8 @@ from loadtest.bench.clips import Clip
 from loadtest.bench.engines.dilated import batch_s
 from loadtest.bench.load import Answer, BenchError, LoadRun
 from serve_app.config import BatchConfig, ModelConfig
-from serve_app.deployments.pace import BatchReport, Pace
-from serve_app.deployments.windows import Windows
+from serve_app.deployments.batching.pace import BatchReport, Pace
+from serve_app.deployments.batching.windows import Windows
 
 
 @dataclass(frozen=True, slots=True)

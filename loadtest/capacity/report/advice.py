@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from loadtest.capacity.results import Results
-from serve_app.deployments.pace import max_ongoing_requests
+from serve_app.deployments.batching.pace import max_ongoing_requests
 
 AUDIO_POLICY = "serve_app.deployments.scaling:AudioPolicy"
 SLOTS_POLICY = "serve_app.deployments.scaling:SlotsPolicy"

@@ -4,9 +4,9 @@ from typing import Any
 
 from ray.serve.config import AutoscalingContext
 
+from serve_app.deployments.demand.told import BELIEVED_FOR_S, demands, faded, latest
+from serve_app.deployments.demand.workload import ARRIVALS_MEMORY_S
 from serve_app.deployments.scaling.settling import settled
-from serve_app.deployments.scaling.told import BELIEVED_FOR_S, demands, faded, latest
-from serve_app.deployments.workload import ARRIVALS_MEMORY_S
 
 _IDLE_AUDIO_S = 1.0
 """Within the memory of arrivals: less of it, and nothing waiting, is nobody."""

@@ -4,8 +4,8 @@ from typing import Any
 
 from ray.serve.config import AutoscalingContext
 
+from serve_app.deployments.demand.told import latest
 from serve_app.deployments.scaling.settling import settled
-from serve_app.deployments.scaling.told import latest
 
 
 class SlotsPolicy:

@@ -8,9 +8,9 @@ from ray.serve import autoscaling_policy
 from ray.serve.config import AutoscalingConfig
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.pace import BatchReport, Pace
+from serve_app.deployments.batching.pace import BatchReport, Pace
+from serve_app.deployments.demand.workload import ARRIVALS_MEMORY_S
 from serve_app.deployments.scaling import AudioPolicy
-from serve_app.deployments.workload import ARRIVALS_MEMORY_S
 from serve_app.models.protocols import Demand
 from tests.deployments.scaling.contexts import context, joined, told
 

@@ -9,9 +9,9 @@ import pytest
 from ray.serve import autoscaling_policy
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
+from serve_app.deployments.demand.workload import ARRIVALS_MEMORY_S
 from serve_app.deployments.scaling import AudioPolicy
 from serve_app.deployments.scaling.settling import settled
-from serve_app.deployments.workload import ARRIVALS_MEMORY_S
 from serve_app.models.protocols import Demand
 from tests.deployments.scaling.contexts import context, joined, told
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.pace import BatchReport, Pace
-from serve_app.deployments.windows import Windows
+from serve_app.deployments.batching.pace import BatchReport, Pace
+from serve_app.deployments.batching.windows import Windows
 from serve_app.errors import AtCapacityError, EngineError
 from serve_app.models.protocols import (
     DeviceMemoryError,

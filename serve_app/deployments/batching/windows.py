@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.turns import Turns
+from serve_app.deployments.batching.turns import Turns
 
 T = TypeVar("T")
 

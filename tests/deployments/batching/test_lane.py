@@ -11,8 +11,8 @@ import pytest
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
 from serve_app.config import BatchConfig
-from serve_app.deployments.lane import Lane
-from serve_app.deployments.pace import BatchReport
+from serve_app.deployments.batching.lane import Lane
+from serve_app.deployments.batching.pace import BatchReport
 from serve_app.errors import AtCapacityError, EngineError
 from serve_app.models.protocols import (
     DeviceMemoryError,

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.pace import MOST_BATCHES_HELD, BatchReport, Pace
+from serve_app.deployments.batching.pace import MOST_BATCHES_HELD, BatchReport, Pace
 
 FIXED_S, PER_AUDIO_S = 0.25, 0.01
 CONFIG = BatchConfig(max_batch_audio_s=100.0, max_batch_size=50)

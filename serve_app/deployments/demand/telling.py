@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from serve_app.deployments.ahead import Ahead
-from serve_app.deployments.workload import Underway, Workload
+from serve_app.deployments.demand.ahead import Ahead
+from serve_app.deployments.demand.workload import Underway, Workload
 from serve_app.models.protocols import (
     ChunkRecognizer,
     Demand,

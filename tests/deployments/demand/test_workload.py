@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.workload import Workload
+from serve_app.deployments.demand.workload import Workload
 
 BATCH = BatchConfig(max_batch_audio_s=30.0, max_batch_size=4)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 
-from serve_app.deployments.scaling.handed import Handed
+from serve_app.deployments.demand.handed import Handed
 from serve_app.models.protocols import Allowance
 from serve_app.pipelines.budget import AudioBudget
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from serve_app.deployments.scaling.handed import Handed
+from serve_app.deployments.demand.handed import Handed
 from serve_app.models.protocols import Allowance
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from serve_app.deployments.turns import Turns
+from serve_app.deployments.batching.turns import Turns
 from serve_app.models.protocols import Allowance
 
 _ROUNDING = 1e-6

@@ -8,10 +8,10 @@ import pytest
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
 from serve_app.config import BatchConfig
-from serve_app.deployments.ahead import Ahead
-from serve_app.deployments.scaling.telling import Teller, TellingRecognizer
-from serve_app.deployments.scaling.told import Holding, full_batches
-from serve_app.deployments.workload import Workload
+from serve_app.deployments.demand.ahead import Ahead
+from serve_app.deployments.demand.telling import Teller, TellingRecognizer
+from serve_app.deployments.demand.told import Holding, full_batches
+from serve_app.deployments.demand.workload import Workload
 from serve_app.models.protocols import Recognition, RecognitionOptions, RecognitionRequest
 from serve_app.transcript.types import Hypothesis
 

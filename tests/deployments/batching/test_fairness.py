@@ -10,7 +10,7 @@ import pytest
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
 from serve_app.config import BatchConfig
-from serve_app.deployments.lane import Lane
+from serve_app.deployments.batching.lane import Lane
 from serve_app.models.protocols import (
     ModelInfo,
     Recognition,

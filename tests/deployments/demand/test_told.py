@@ -7,10 +7,10 @@ import pytest
 
 from serve_app.audio.waveform import Chunk
 from serve_app.config import BatchConfig
-from serve_app.deployments.ahead import Ahead
-from serve_app.deployments.scaling.telling import Teller
-from serve_app.deployments.scaling.told import Callers, Holding
-from serve_app.deployments.workload import ARRIVALS_MEMORY_S, Workload
+from serve_app.deployments.demand.ahead import Ahead
+from serve_app.deployments.demand.telling import Teller
+from serve_app.deployments.demand.told import Callers, Holding
+from serve_app.deployments.demand.workload import ARRIVALS_MEMORY_S, Workload
 from serve_app.models.protocols import (
     Allowance,
     Demand,

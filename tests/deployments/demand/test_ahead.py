@@ -2,7 +2,7 @@
 
 import asyncio
 
-from serve_app.deployments.ahead import Ahead
+from serve_app.deployments.demand.ahead import Ahead
 from serve_app.models.protocols import Allowance
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from serve_app.config import BatchConfig
-from serve_app.deployments.windows import Windows
+from serve_app.deployments.batching.windows import Windows
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from serve_app.deployments.turns import Turns
+from serve_app.deployments.batching.turns import Turns
 
 
 def test_each_recording_gives_one_item_in_turn() -> None:
