@@ -2,7 +2,8 @@
 
 `@serve.batch` alone does not conserve work, because it cuts its batches before it knows when the
 model will take them. Here a batch is cut at the last moment: when the model is free, or, while it
-is busy, as soon as the next batch is full; that one is then laid out while the other runs.
+is busy, as soon as the next batch is full; that one is then laid out while the other runs, and
+follows it at once.
 
 Recordings take turns, a chunk each, into windows, which are cut into batches of like lengths (see
 `windows`). Let a chunk arrive alone of its recording, n recordings wait that have a chunk which no
@@ -50,6 +51,23 @@ class _Row:
     @property
     def audio_s(self) -> float:
         return self.request.chunk.duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    """What came of one run of the model."""
+
+    hypotheses: list[Hypothesis]
+    began_at: float
+    model_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Rows that are in the model's thread, or next in its queue."""
+
+    rows: list[_Row]
+    ran: asyncio.Future[_Ran]
 
 
 class Lane:
@@ -125,19 +143,20 @@ class Lane:
         await asyncio.gather(self._loop_task, return_exceptions=True)
         for row in self._waiting:
             row.answer.cancel()
-        self._model_thread.shutdown(wait=False)
+        self._model_thread.shutdown(wait=False, cancel_futures=True)
         self._layout_thread.shutdown(wait=False)
 
     async def _run(self) -> None:
-        ahead: tuple[list[_Row], object] | None = None
+        """What is laid out ahead is in the queue of the model's thread at once, so that the model
+        goes on by itself, and not only when the rows before have their answers."""
+        batch: _Batch | None = None
         while True:
-            if ahead is None:
+            if batch is None:
                 rows = await self._cut_when_any_waits()
-                ahead = rows, await self._lay_out(rows)
-            rows, prepared = ahead
-            running = asyncio.ensure_future(self._answer(rows, prepared))
-            ahead = await self._lay_out_ahead(running)
-            await running
+                batch = self._begin(rows, await self._lay_out(rows))
+            following = await self._lay_out_ahead(batch)
+            await self._answer(batch)
+            batch = following
 
     async def _cut_when_any_waits(self) -> list[_Row]:
         while not (rows := self._cut()):
@@ -145,17 +164,15 @@ class Lane:
             await self._arrival.wait()
         return rows
 
-    async def _lay_out_ahead(
-        self, running: asyncio.Future[None]
-    ) -> tuple[list[_Row], object] | None:
-        """While the model runs, prepare the next batch once it could not grow any more."""
-        while not running.done():
+    async def _lay_out_ahead(self, batch: _Batch) -> _Batch | None:
+        """While the model runs, begin the next batch once it could not grow any more."""
+        while not batch.ran.done():
             if self._next_is_full():
                 rows = self._cut()
-                return rows, await self._lay_out(rows)
+                return self._begin(rows, await self._lay_out(rows))
             self._arrival.clear()
             arrival = asyncio.ensure_future(self._arrival.wait())
-            either: set[asyncio.Future[Any]] = {running, arrival}
+            either: set[asyncio.Future[Any]] = {batch.ran, arrival}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             arrival.cancel()
         return None
@@ -192,37 +209,54 @@ class Lane:
             logger.exception("a batch of %d chunks could not be laid out", len(rows))
             return error
 
-    async def _answer(self, rows: list[_Row], prepared: object) -> None:
-        """Run one batch and answer its rows; a batch that fails is halved until it is one row."""
+    def _begin(self, rows: list[_Row], prepared: object) -> _Batch:
+        loop = asyncio.get_running_loop()
+        return _Batch(rows, loop.run_in_executor(self._model_thread, self._run_model, prepared))
+
+    def _run_model(self, prepared: object) -> _Ran:
+        """In the model's thread."""
+        if isinstance(prepared, Exception):
+            raise prepared
         began_at = self._batch_began_at = time.perf_counter()
-        hypotheses: list[Hypothesis] | None = None
         try:
-            hypotheses = await self._recognize(prepared)
-            if len(hypotheses) != len(rows):
-                raise ValueError(f"{len(hypotheses)} hypotheses for {len(rows)} chunks")
+            hypotheses = self._recognizer.recognize(prepared)
+        except DeviceMemoryError as error:
+            # Its trace holds what the model had allocated, and the next batch begins now.
+            error.__cause__ = error.__context__ = None
+            failure = error.with_traceback(None)
+        else:
+            return _Ran(hypotheses, began_at, time.perf_counter() - began_at)
+        finally:
+            self._batch_began_at = None
+        raise failure
+
+    async def _answer(self, batch: _Batch) -> None:
+        """Answer the rows of one batch; a batch that fails is halved until it is one row."""
+        rows = batch.rows
+        ran: _Ran | None = None
+        try:
+            ran = await batch.ran
+            if len(ran.hypotheses) != len(rows):
+                raise ValueError(f"{len(ran.hypotheses)} hypotheses for {len(rows)} chunks")
         except Exception as error:  # the model's failure belongs to these rows, not to the lane
             if len(rows) == 1:
                 self._fail(rows[0], error)
                 return
             if not isinstance(error, DeviceMemoryError):
                 logger.exception("a batch of %d chunks failed; it is halved", len(rows))
-            hypotheses = None
-        finally:
-            self._batch_began_at = None
-        if hypotheses is None:
-            # Not within `except`: the error's trace holds what the model had allocated.
+            ran = None
+        if ran is None:
             await self._halve([row for row in rows if not row.answer.done()])
             return
         self._failed_recordings.clear()
-        model_s = time.perf_counter() - began_at
-        for row, hypothesis in zip(rows, hypotheses, strict=True):
+        for row, hypothesis in zip(rows, ran.hypotheses, strict=True):
             if not row.answer.done():
-                queue_s = began_at - row.arrived_at
+                queue_s = ran.began_at - row.arrived_at
                 row.answer.set_result(
-                    Recognition(hypothesis, queue_s, model_s, len(rows), self._name)
+                    Recognition(hypothesis, queue_s, ran.model_s, len(rows), self._name)
                 )
         lengths = [row.audio_s for row in rows]
-        report = BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), model_s)
+        report = BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), ran.model_s)
         self.pace.ran(report)
         self._report(report)
 
@@ -230,13 +264,7 @@ class Lane:
         middle = len(rows) // 2
         for half in (rows[:middle], rows[middle:]):
             if half:
-                await self._answer(half, await self._lay_out(half))
-
-    async def _recognize(self, prepared: object) -> list[Hypothesis]:
-        if isinstance(prepared, Exception):
-            raise prepared
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._model_thread, self._recognizer.recognize, prepared)
+                await self._answer(self._begin(half, await self._lay_out(half)))
 
     def _fail(self, row: _Row, error: Exception) -> None:
         logger.error("a chunk of %.1f s failed", row.audio_s, exc_info=error)

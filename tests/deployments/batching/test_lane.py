@@ -229,6 +229,32 @@ async def test_a_full_next_batch_is_laid_out_while_the_model_works(scene: Scene)
     assert [len(batch) for batch in model.batches] == [1, 4, 1]
 
 
+async def test_a_batch_that_is_laid_out_waits_for_no_answers(scene: Scene) -> None:
+    """While rows before it are answered, which takes the loop its time, the model goes on."""
+    model = GatedRecognizer()
+    laid_out = threading.Event()
+    prepare = model.prepare
+
+    def watched(requests: Sequence[RecognitionRequest]) -> object:
+        if len(requests) == 4:
+            laid_out.set()
+        return prepare(requests)
+
+    model.prepare = watched  # type: ignore[method-assign]  # a spy around the real one
+    lane = scene.lane(model, max_batch_size=4)
+    first = lane.submit(request(1))
+    await entered(model)
+    others = [lane.submit(request(1)) for _ in range(4)]
+    assert await asyncio.to_thread(laid_out.wait, 20)
+    goes_on: list[bool] = []
+    first.add_done_callback(lambda _: goes_on.append(model.entered.acquire(timeout=10)))
+    model.gate.release()
+    await first
+    model.gate.release()
+    await asyncio.gather(*others)
+    assert goes_on == [True]
+
+
 async def test_settings_change_while_rows_wait(scene: Scene) -> None:
     model = GatedRecognizer()
     lane = scene.lane(model)
