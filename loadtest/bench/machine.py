@@ -28,12 +28,15 @@ def describe_versions() -> str:
     return " · ".join(found)
 
 
+_PAGES = (":!docs", ":!*.md")
+
+
 def describe_commit(root: Path = _ROOT) -> str:
     """`1a2b3c4`, `1a2b3c4+changes` where its files were changed since, or `no commit` where there
-    is no repository. Pages in `docs/` do not count: a run that writes them changes no code."""
+    is no repository. Pages do not count: a run that writes them changes no code."""
     try:
         commit = _git(root, "rev-parse", "--short", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *_PAGES)
     except (OSError, subprocess.CalledProcessError):
         return "no commit"
     return f"{commit}+changes" if changed else commit
