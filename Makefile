@@ -75,7 +75,7 @@ check: install  ## Lint, types, layers, configurations, known vulnerabilities
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	@touch $@
 
-bench: .venv/.bench  ## Measure what the server costs beside its engine, in 25 minutes; writes docs/bench.md
+bench: .venv/.bench  ## Measure what the server costs beside its engine, in 35 minutes; writes docs/bench.md
 	@$(BIN)/python -m loadtest.bench --report docs/bench.md $(BENCH)
 
 overload: install  ## Measure what is answered when ten times as much comes as can be done

@@ -41,7 +41,7 @@ Measures what the server costs beside its engine, in seven points:
   6  CPU by codec, by deployment, by request; and the cores that one H200 needs
   7  goodput at twice and ten times the load that can be done
 
-The whole takes some 25 minutes on two quiet cores, and writes a page, plots and JSON with --report.
+The whole takes some 35 minutes on two quiet cores, and writes a page, plots and JSON with --report.
 Arms take turns; a figure is the median of ratios to the neighbouring arms with its bootstrap
 interval (95 %), and beside it stands the same of two equal arms (the control, which should be 1).
 """
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--remark", help="a line for the page: what else the machine did, for example")
     add("--repetitions", type=int, metavar="N", help="of points 1, 4 and 6 (default: 3)")
     add("--dilate", type=float, metavar="X", help="times as slow as its curve a simulated engine "
-        "shall be, so that it is what limits the server (default: 60)")  # fmt: skip
+        "shall be, so that it is what limits the server (default: 20)")  # fmt: skip
     one = parser.add_argument_group("point 1 of one model")
     one.add_argument("--config", type=Path, metavar="FILE.yaml", help="which serves it")
     one.add_argument("--model", help="served name or alias (default: the file's default)")

@@ -25,6 +25,7 @@ _POLICIES: Mapping[Any, Callable[..., object]] = {
     AUDIO_POLICY: AudioPolicy,
     SLOTS_POLICY: SlotsPolicy,
 }
+_OWN_POLICIES = "serve_app."
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LFS_POINTER = b"version https://git-lfs.github.com/"
 _HEAD_BYTES = 1024
@@ -54,7 +55,10 @@ def check_policy(
     policy = scaling.get("policy") or {}
     here = f"{place}.autoscaling_config.policy"
     named = policy.get("policy_function") if isinstance(policy, Mapping) else None
-    if is_streaming and named != SLOTS_POLICY:
+    if isinstance(named, str) and named.startswith(_OWN_POLICIES) and named not in _POLICIES:
+        reason = f"is written {' or '.join(sorted(_POLICIES))}"
+        yield ConfigError(f"{here}.policy_function", reason)
+    elif is_streaming and named != SLOTS_POLICY:
         reason = f"must be {SLOTS_POLICY}: Serve's own counts calls, not streams"
         yield ConfigError(f"{here}.policy_function", reason)
     elif not is_streaming and named == SLOTS_POLICY:

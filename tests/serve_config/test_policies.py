@@ -30,6 +30,23 @@ OWN = "ray.serve.autoscaling_policy:default_autoscaling_policy"
             "policy_kwargs",
             "target_weight_s",
         ),
+        *(
+            (
+                OFFLINE,
+                {"policy_function": AUDIO_POLICY, "policy_kwargs": {"target_wait_s": value}},
+                "policy_kwargs",
+                "target_wait_s must be a number",
+            )
+            for value in (True, float("inf"), "5", None)
+        ),
+        *(
+            (OFFLINE, {"policy_function": named}, "policy_function", "is written")
+            for named in (
+                SLOTS_POLICY.replace(":", "."),
+                "serve_app.deployments.scaling.slots:SlotsPolicy",
+                "serve_app.deployments.scaling:__doc__",
+            )
+        ),
         (
             LIVE,
             {"policy_function": SLOTS_POLICY, "policy_kwargs": {"head_room": 1.5}},

@@ -6,7 +6,7 @@ from ray.serve.config import AutoscalingContext
 
 from serve_app.deployments.demand.told import BELIEVED_FOR_S, demands, faded, latest
 from serve_app.deployments.demand.workload import ARRIVALS_MEMORY_S
-from serve_app.deployments.scaling.settling import settled
+from serve_app.deployments.scaling.settling import number, settled
 
 _IDLE_AUDIO_S = 1.0
 """Within the memory of arrivals: less of it, and nothing waiting, is nobody."""
@@ -33,11 +33,11 @@ class AudioPolicy:
         Raises:
             ValueError: one of them is out of its range.
         """
-        if not target_wait_s > 0.0:
+        if not number("target_wait_s", target_wait_s) > 0.0:
             raise ValueError("target_wait_s must be above 0")
-        if not 0.0 <= head_room < 1.0:
+        if not 0.0 <= number("head_room", head_room) < 1.0:
             raise ValueError("head_room must be at least 0, and below 1")
-        if audio_s_per_s is not None and not audio_s_per_s > 0.0:
+        if audio_s_per_s is not None and not number("audio_s_per_s", audio_s_per_s) > 0.0:
             raise ValueError("audio_s_per_s must be above 0")
         self._target_wait_s = target_wait_s
         self._filled = 1.0 - head_room

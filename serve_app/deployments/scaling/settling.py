@@ -14,6 +14,17 @@ BELOW, SINCE, PEAK = "below", "since", "peak"
 was wanted in the later half of `downscale_delay_s`."""
 
 
+def number(name: str, value: object) -> float:
+    """A policy's setting, as YAML has it.
+
+    Raises:
+        ValueError: it is no finite number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a number, and is {value!r}")
+    return float(value)
+
+
 def settled(
     wanted: float, context: AutoscalingContext, kept: dict[str, Any] | None = None
 ) -> tuple[int, dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 from ray.serve.config import AutoscalingContext
 
 from serve_app.deployments.demand.told import latest
-from serve_app.deployments.scaling.settling import settled
+from serve_app.deployments.scaling.settling import number, settled
 
 
 class SlotsPolicy:
@@ -17,7 +17,7 @@ class SlotsPolicy:
         Raises:
             ValueError: it is no such part.
         """
-        if not 0.0 <= head_room < 1.0:
+        if not 0.0 <= number("head_room", head_room) < 1.0:
             raise ValueError("head_room must be at least 0, and below 1")
         self._filled = 1.0 - head_room
 
