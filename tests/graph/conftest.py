@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from serve_app import serve_config, server
+from serve_app.deployments.scaling import AUDIO_POLICY, SLOTS_POLICY
 
 ROOT = Path(__file__).parents[2]
 SLOW = {
@@ -42,35 +43,26 @@ DOZING = {
     "simulated": {"fixed_s": 0.1, "per_audio_s": 0.2},
 }
 """Scaled to zero while nobody asks, and up to two replicas of some four audio seconds a second."""
+FROM_ZERO = {
+    "min_replicas": 0,
+    "initial_replicas": 0,
+    "max_replicas": 2,
+    "metrics_interval_s": 0.5,
+    "look_back_period_s": 2.0,
+    "upscale_delay_s": 0.5,
+    "downscale_delay_s": 3.0,
+}
 STREAMING_DEPLOYMENTS = [
     {"name": "choir", "num_replicas": 2, "ray_actor_options": {"num_cpus": 0.05}},
     {
         "name": "asleep",
         "ray_actor_options": {"num_cpus": 0.05},
-        "autoscaling_config": {
-            "min_replicas": 0,
-            "initial_replicas": 0,
-            "max_replicas": 2,
-            "metrics_interval_s": 0.5,
-            "look_back_period_s": 2.0,
-            "upscale_delay_s": 0.5,
-            "downscale_delay_s": 3.0,
-            "policy": {"policy_function": "serve_app.deployments.scaling:SlotsPolicy"},
-        },
+        "autoscaling_config": {**FROM_ZERO, "policy": {"policy_function": SLOTS_POLICY}},
     },
     {
         "name": "dozing",
         "ray_actor_options": {"num_cpus": 0.01},
-        "autoscaling_config": {
-            "min_replicas": 0,
-            "initial_replicas": 0,
-            "max_replicas": 2,
-            "metrics_interval_s": 0.5,
-            "look_back_period_s": 2.0,
-            "upscale_delay_s": 0.5,
-            "downscale_delay_s": 3.0,
-            "policy": {"policy_function": "serve_app.deployments.scaling:AudioPolicy"},
-        },
+        "autoscaling_config": {**FROM_ZERO, "policy": {"policy_function": AUDIO_POLICY}},
     },
 ]
 

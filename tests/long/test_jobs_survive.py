@@ -4,25 +4,36 @@ A server of its own Ray, real SIGKILLs, both databases. The model is the simulat
 """
 
 import asyncio
-import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from standardwebhooks import Webhook
-from starlette.requests import Request
-from starlette.responses import Response
 
-from tests.graph.conftest import eventually
-from tests.graph.recordings import speech_wav
 from tests.jobs.conftest import database_url, postgres_folder
-from tests.jobs.test_callbacks import SECRET, Receiver, answering
+from tests.jobs.test_callbacks import answering
+from tests.long.jobs.checks import (
+    MAX_ATTEMPTS,
+    check_audio,
+    check_callbacks,
+    check_kept,
+    check_results,
+    check_texts,
+)
+from tests.long.jobs.client import (
+    ENDED,
+    LONG,
+    SHORT,
+    WAITING_S,
+    Client,
+    Hearer,
+    Order,
+    first_orders,
+)
 from tests.long.jobs.records import Records, records, watch
 from tests.long.jobs.server import JobsServer, configuration, serving
 
@@ -31,8 +42,6 @@ __all__ = ["database_url", "postgres_folder"]
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 
 SEED = 20_261_201
-MAX_ATTEMPTS = 3
-WAITING_S = 240.0
 MODEL = {
     "name": "slow",
     "kind": "simulated",
@@ -42,137 +51,8 @@ MODEL = {
     "simulated": {"fixed_s": 0.1, "per_audio_s": 0.0},
 }
 """A tenth of a second for each two seconds: a file of twenty takes a second and more."""
-LONG = [speech_wav(16.0 + number) for number in range(4)]
-SHORT = [speech_wav(1.0 + number / 10) for number in range(4)]
-BAD = b"RIFF\xff\xff\0\0WAVEfmt \x10\0\0\0" + b"\xff" * 4000
 ROLES = ("raylet", "gcs_server", "ProxyActor", "Jobs", "Ingress", "Preprocessor", "sandbox")
 """In the command lines of processes that are to be among the killed."""
-ENDED = ("completed", "failed", "cancelled")
-
-
-@dataclass(slots=True)
-class Order:
-    """A job that is handed in, once or again until it is answered."""
-
-    key: str
-    recordings: tuple[bytes, ...]
-    priority: int = 0
-    callback: str | None = None
-    """The query of its URL."""
-    job_id: str | None = None
-    """None until it was accepted."""
-
-
-@dataclass
-class Hearer(Receiver):
-    """Verifies what it is sent, as it comes; refuses what is for `?later` until it `opens`."""
-
-    is_open: bool = False
-    ids: dict[str, list[str]] = field(default_factory=dict)
-    """Of callbacks, those that were refused included, by job."""
-    statuses: dict[str, set[str]] = field(default_factory=dict)
-    accepted: set[str] = field(default_factory=set)
-
-    async def take(self, request: Request) -> Response:
-        headers = dict(request.headers)
-        told = Webhook(SECRET).verify(await request.body(), headers)["data"]
-        job = told["job_id"]
-        self.ids.setdefault(job, []).append(headers["webhook-id"])
-        self.statuses.setdefault(job, set()).add(told["status"])
-        if request.url.query == "later" and not self.is_open:
-            return Response(status_code=503)
-        self.accepted.add(job)
-        return Response()
-
-
-@dataclass
-class Client:
-    """Whoever hands jobs in, asks for them, and was told what."""
-
-    http: httpx.AsyncClient
-    receiver: Hearer
-    orders: list[Order] = field(default_factory=list)
-    to_cancel: set[str] = field(default_factory=set)
-    """Asked for, and perhaps never answered."""
-    ended: dict[str, str] = field(default_factory=dict)
-    """What was told of jobs that had ended."""
-
-    async def submit(self, order: Order) -> str:
-        fields = {"priority": str(order.priority), "language": "en"}
-        if order.callback is not None:
-            fields["callback_url"] = f"{self.receiver.url}?{order.callback}"
-        response = await self.http.post(
-            "/transcribe/async",
-            files=[("file", (f"{n}.wav", each)) for n, each in enumerate(order.recordings)],
-            data=fields,
-            headers={"idempotency-key": order.key},
-        )
-        assert response.status_code == 202, response.text
-        order.job_id = str(response.json()["job_id"])
-        return order.job_id
-
-    async def hand_in(self, orders: list[Order]) -> None:
-        self.orders += orders
-        places = asyncio.Semaphore(8)
-
-        async def one(order: Order) -> None:
-            async with places:
-                await self.submit(order)
-
-        await asyncio.gather(*map(one, orders))
-
-    async def hand_in_again(self) -> None:
-        """What was not answered: with its key it is the same job, if there is one."""
-        for order in self.orders:
-            if order.job_id is None:
-                await self.submit(order)
-
-    async def cancel(self, order: Order) -> None:
-        assert order.job_id is not None
-        self.to_cancel.add(order.job_id)
-        response = await self.http.post(f"/jobs/{order.job_id}/cancel")
-        assert response.status_code == 200 or "ended" in response.text, response.text
-        if response.status_code == 200:
-            self.ended[order.job_id] = "cancelled"
-
-    async def all(self) -> dict[str, dict[str, Any]]:
-        """What is told of each job."""
-        told: dict[str, dict[str, Any]] = {}
-        cursor: str | None = ""
-        while cursor is not None:
-            response = await self.http.get("/jobs", params={"limit": 200, "cursor": cursor})
-            response.raise_for_status()
-            page = response.json()
-            told |= {str(each["job_id"]): each for each in page["jobs"]}
-            cursor = page["next_cursor"]
-        for job, each in told.items():
-            if each["status"] in ENDED:
-                assert self.ended.setdefault(job, each["status"]) == each["status"]
-        return told
-
-    async def once(self, check: Callable[[dict[str, dict[str, Any]]], bool]) -> None:
-        async with asyncio.timeout(WAITING_S):
-            while not check(await self.all()):  # noqa: ASYNC110  # each asking takes its time
-                await asyncio.sleep(0)
-
-
-def first_orders() -> list[Order]:
-    """Over fifty; those that are to end early come first in the queue."""
-    kinds: list[tuple[str, int, tuple[tuple[bytes, ...], ...], int, str | None]] = [
-        ("told", 8, tuple((each,) for each in SHORT), 100, "at-once"),
-        ("refused", 4, tuple((each,) for each in SHORT), 100, "later"),
-        ("bad", 4, ((BAD,),), 100, "at-once"),
-        ("several", 3, ((SHORT[0], LONG[0], SHORT[1]), (SHORT[2], BAD)), 50, "at-once"),
-        ("long", 24, tuple((each,) for each in LONG), 0, None),
-        ("long-told", 8, tuple((each,) for each in LONG), -10, "at-once"),
-        ("cancelled", 4, tuple((each,) for each in LONG), -50, "at-once"),
-        ("last", 8, tuple((each,) for each in SHORT), -100, "later"),
-    ]
-    return [
-        Order(f"{kind}-{number}", files[number % len(files)], priority, callback)
-        for kind, count, files, priority, callback in kinds
-        for number in range(count)
-    ]
 
 
 async def test_none_is_lost_and_none_is_done_twice_when_all_is_killed(
@@ -217,7 +97,7 @@ async def test_none_is_lost_and_none_is_done_twice_when_all_is_killed(
         check_results(client, over)
         check_callbacks(client, over)
         await asyncio.to_thread(check_audio, over, tmp_path / "audio", num_interrupted=2)
-        await _check_texts(client, over)
+        await check_texts(client, over)
 
 
 def num(told: dict[str, dict[str, Any]], status: str) -> int:
@@ -334,89 +214,3 @@ async def _swept(url: str) -> Records:
             found = await records(url)
             if all(row.audio_bytes is None for row in found.files):
                 return found
-
-
-def check_kept(before: Records, now: Records) -> None:
-    """What had ended is as it was."""
-    assert set(before.statuses) <= set(now.statuses)
-    for job, status in before.statuses.items():
-        assert status not in ENDED or now.statuses[job] == status
-    ended_at = {row.job_id: row.completed_at for row in now.files}
-    for row in before.files:
-        assert row.completed_at is None or ended_at[row.job_id] == row.completed_at
-    for number, transcript in before.transcripts.items():
-        assert now.transcripts[number] == transcript
-    ids = {row.job_id: row.id for row in now.deliveries}
-    for row in before.deliveries:
-        assert ids[row.job_id] == row.id
-
-
-def check_results(client: Client, over: Records) -> None:
-    """One for each file that is completed; each order is one job, and there are no others."""
-    assert {order.job_id for order in client.orders} == set(over.statuses)
-    assert len({order.job_id for order in client.orders}) == len(client.orders)
-    assert all(status in ENDED for status in over.statuses.values())
-    noted = Counter(row.file for row in over.recorded)
-    assert dict(noted) == dict.fromkeys(over.transcripts, 1)
-    assert {row.file: row.result for row in over.recorded} == over.transcripts
-    expected = {order.job_id: expected_statuses(order, client) for order in client.orders}
-    for job, status in over.statuses.items():
-        assert status in expected[job], job
-    for row in over.files:
-        assert row.num_attempts <= MAX_ATTEMPTS
-        assert row.num_attempts >= 1 or row.status == "cancelled"
-        assert (row.rank, row.token) == (None, None)
-    print("attempts:", dict(sorted(Counter(row.num_attempts for row in over.files).items())))
-
-
-def expected_statuses(order: Order, client: Client) -> set[str]:
-    if order.job_id in client.ended:
-        return {client.ended[order.job_id]}
-    if order.job_id in client.to_cancel:
-        return {"cancelled", "completed"}
-    return {"failed"} if BAD in order.recordings else {"completed"}
-
-
-def check_callbacks(client: Client, over: Records) -> None:
-    """At least one for each job that wants one, all with its id, all of its end."""
-    wanting = {order.job_id for order in client.orders if order.callback is not None}
-    ids = {row.job_id: row.id for row in over.deliveries}
-    assert set(ids) == wanting
-    assert set(client.receiver.ids) == wanting
-    assert client.receiver.accepted == wanting
-    for job, taken in client.receiver.ids.items():
-        assert set(taken) == {ids[job]}
-        assert client.receiver.statuses[job] == {over.statuses[job]}
-    for row in over.deliveries:
-        assert row.delivered_at is not None
-        assert row.num_attempts >= 1
-    again = Counter(len(taken) for taken in client.receiver.ids.values())
-    print("times that a callback came:", dict(sorted(again.items())))
-
-
-def check_audio(over: Records, folder: Path, *, num_interrupted: int) -> None:
-    """No job has any. What is left is of uploads that the kills cut off, the one that stood still
-    and the one that was just sent: it is swept when it is a day old."""
-    of_jobs = {Path(row.audio_url.removeprefix("file://")) for row in over.files}
-    eventually(lambda: of_jobs.isdisjoint(folder.iterdir()))
-    left = [each.suffix for each in folder.iterdir()]
-    print("recordings left of uploads that were cut off:", Counter(left))
-    assert len(left) <= 3 * num_interrupted
-
-
-async def _check_texts(client: Client, over: Records) -> None:
-    """Each is what a request with the same recording is answered."""
-    said: dict[bytes, str] = {}
-    of_job = {order.job_id: order for order in client.orders}
-    for row in over.files:
-        if row.status != "completed":
-            continue
-        recording = of_job[row.job_id].recordings[row.file_index]
-        if recording not in said:
-            response = await client.http.post(
-                "/transcribe", files={"file": ("a.wav", recording)}, data={"language": "en"}
-            )
-            response.raise_for_status()
-            said[recording] = str(response.json()["text"])
-        segments = json.loads(row.transcript)["segments"]
-        assert " ".join(each["text"] for each in segments) == said[recording]

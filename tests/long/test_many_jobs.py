@@ -1,15 +1,10 @@
-"""Ten thousand jobs in the queue of a real server, a recording of a gibibyte, and a job that is
-stopped: nobody waits longer for it, no process grows, and the work ends.
+"""Ten thousand jobs in the queue of a real server, and a job that is stopped: nobody waits longer
+for it, no process grows, and the work ends.
 
-The slow model has whatever works on jobs; live requests go to another. `MANY_JOBS` sets another
-number of jobs, `MANY_JOBS_REPORT` another place for the figures than `build/many-jobs.json`.
+The slow model has whatever works on jobs; live requests go to another.
 """
 
 import asyncio
-import functools
-import json
-import os
-import random
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,38 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
-import psutil
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.graph.conftest import ROOT
-from tests.graph.recordings import RATE_HZ, coded, noise_wav, speech_wav, spoken_digits
+from tests.graph.recordings import noise_wav, speech_wav
 from tests.jobs.conftest import database_url, postgres_folder
-from tests.long.jobs.server import MIB, JobsServer, configuration, pss_mib, serving
+from tests.long.jobs.busy import MANY, busy_server, long_recording, submit, tell
+from tests.long.jobs.server import JobsServer, pss_mib
 
 __all__ = ["database_url", "postgres_folder"]
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
-MANY = int(os.environ.get("MANY_JOBS", "10000"))
-REPORT = ROOT / os.environ.get("MANY_JOBS_REPORT", "build/many-jobs.json")
 NUM_CLIENTS = 16
 NUM_ROUNDS = 5
 NUM_REQUESTS = 120
 """Live ones, one after another, in each half of a round."""
 NUM_LEFT = 60
 """Jobs in a queue that counts as empty: their pages are as long as those of a full one."""
-GIBIBYTE = 1 << 30
-SLOW = {
-    "name": "slow",
-    "kind": "simulated",
-    "languages": ["en"],
-    "max_chunk_s": 2.0,
-    "batch": {"max_batch_size": 1, "max_queued_audio_s": 600},
-}
-QUICK = {"name": "quick", "kind": "simulated", "languages": ["en"]}
 ROLES = ("Ingress", "Jobs", "Preprocessor", "proxy")
 TABLES = (("jobs", "number"), ("job_files", "job_number"))
 
@@ -77,50 +59,6 @@ class Took:
         began_at = time.perf_counter()
         yield
         self.each.append(1000 * (time.perf_counter() - began_at))
-
-
-@asynccontextmanager
-async def busy_server(
-    folder: Path, url: str, *, chunk_s: float
-) -> AsyncIterator[tuple[JobsServer, httpx.AsyncClient]]:
-    """Whatever works on jobs has a long one of the slow model, which takes `chunk_s` for each two
-    seconds of it."""
-    slow = {**SLOW, "simulated": {"fixed_s": chunk_s, "per_audio_s": 0.0}}
-    jobs = {
-        "database_url": url,
-        "audio_url": str(folder / "audio"),
-        "max_concurrent": 1,
-        "max_queued": 4 * MANY,
-    }
-    config = configuration(folder, [QUICK, slow], jobs)
-    async with serving(config) as (server, http):
-        await submit(http, long_recording(), model="slow", priority=100)
-        await eventually(lambda told: told["status"] == "processing", http)
-        yield server, http
-
-
-@functools.cache
-def long_recording() -> bytes:
-    """Twenty minutes, in which somebody speaks all the time."""
-    samples = spoken_digits(150, random.Random(3))
-    return coded(np.tile(samples, 1200 * RATE_HZ // len(samples)), "FLAC")
-
-
-async def submit(http: httpx.AsyncClient, recording: bytes, **fields: Any) -> str:
-    response = await http.post(
-        "/transcribe/async",
-        files={"file": ("a.wav", recording)},
-        data={name: str(value) for name, value in fields.items()},
-    )
-    assert response.status_code == 202, response.text
-    return str(response.json()["job_id"])
-
-
-async def eventually(check: Callable[[dict[str, Any]], bool], http: httpx.AsyncClient) -> None:
-    """It holds of the newest job."""
-    async with asyncio.timeout(60):
-        while not check((await http.get("/jobs?limit=1")).json()["jobs"][0]):  # noqa: ASYNC110  # each asking takes its time
-            await asyncio.sleep(0)
 
 
 def memory(server: JobsServer) -> dict[str, float]:
@@ -260,13 +198,6 @@ async def test_ten_thousand_jobs_neither_slow_live_requests_nor_grow_memory(
         assert memory_after[role] - memory_before[role] <= allowed, role
 
 
-def tell(name: str, figures: dict[str, Any]) -> None:
-    print(f"\n{name}:", json.dumps(figures, indent=1, ensure_ascii=False))
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
-    known = json.loads(REPORT.read_text()) if REPORT.is_file() else {}
-    REPORT.write_text(json.dumps({**known, name: figures}, indent=1, ensure_ascii=False))
-
-
 async def test_the_work_on_a_cancelled_job_stops_within_two_seconds(tmp_path: Path) -> None:
     """By the model's own count of batches: it has no other work, and each takes half a second."""
     url = f"sqlite+aiosqlite:///{tmp_path}/jobs.sqlite3"
@@ -306,73 +237,3 @@ async def _last_batch_at(http: httpx.AsyncClient, *, quiet_s: float = 5.0) -> fl
         if now != count:
             count, rose_at = now, time.monotonic()
     return rose_at
-
-
-async def test_a_recording_of_a_gibibyte_is_in_no_process_memory(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/jobs.sqlite3"
-    async with busy_server(tmp_path, url, chunk_s=2.0) as (server, http):
-        await submit(http, silence(64 * MIB), model="slow")  # warms up
-        processes = {"Ingress": server.replica("Ingress"), "proxy": server.proxy()}
-        before = {role: pss_mib(each) for role, each in processes.items()}
-        most, shared = dict(before), [_shared_mib()]
-        sending = asyncio.create_task(_send(http, GIBIBYTE))
-        began_at = time.monotonic()
-        while not sending.done():
-            await asyncio.wait([sending], timeout=0.1)
-            for role, each in processes.items():
-                most[role] = max(most[role], await asyncio.to_thread(pss_mib, each))
-            shared.append(_shared_mib())
-        took_s = time.monotonic() - began_at
-        job = await sending
-        (await http.delete(f"/jobs/{job}")).raise_for_status()
-    figures = {
-        "MiB a second": round(GIBIBYTE / MIB / took_s, 1),
-        "memory, MiB, before and at most": {
-            role: [round(before[role], 1), round(most[role], 1)] for role in processes
-        },
-        "shared memory, MiB, before and at most": [round(shared[0]), round(max(shared))],
-    }
-    tell("an upload of 1 GiB", figures)
-    for role in processes:
-        assert most[role] - before[role] <= 96.0, role
-
-
-def _shared_mib() -> float:
-    return float(getattr(psutil.virtual_memory(), "shared", 0)) / MIB
-
-
-def silence(num_bytes: int) -> bytes:
-    return wav_head(num_bytes) + bytes(num_bytes)
-
-
-def wav_head(num_bytes: int) -> bytes:
-    """Of 16 bits, 48 kHz, two channels."""
-    sizes = [(36 + num_bytes).to_bytes(4, "little"), num_bytes.to_bytes(4, "little")]
-    of_samples = b"\x10\0\0\0\x01\0\x02\0\x80\xbb\0\0\0\xee\x02\0\x04\0\x10\0"
-    return b"RIFF" + sizes[0] + b"WAVEfmt " + of_samples + b"data" + sizes[1]
-
-
-async def _send(http: httpx.AsyncClient, num_bytes: int) -> str:
-    """A form with a recording that is made while it is sent."""
-    boundary, piece = "of-this-form", bytes(MIB)
-    head = f"--{boundary}\r\nContent-Disposition: form-data; name="
-    begin = f'{head}"file"; filename="a.wav"\r\n\r\n'.encode() + wav_head(num_bytes)
-    end = f'\r\n{head}"model"\r\n\r\nslow\r\n--{boundary}--\r\n'.encode()
-
-    async def body() -> AsyncIterator[bytes]:
-        yield begin
-        for _ in range(num_bytes // MIB):
-            yield piece
-        yield end
-
-    response = await http.post(
-        "/transcribe/async",
-        content=body(),
-        headers={
-            "content-type": f"multipart/form-data; boundary={boundary}",
-            "content-length": str(len(begin) + num_bytes + len(end)),
-        },
-        timeout=600,
-    )
-    assert response.status_code == 202, response.text
-    return str(response.json()["job_id"])

@@ -80,6 +80,20 @@ async def entered(model: GatedRecognizer) -> None:
     assert await asyncio.to_thread(model.entered.acquire, timeout=20)
 
 
+def laid_out_of(model: GatedRecognizer, num_rows: int) -> threading.Event:
+    """Set once a batch of so many rows is laid out."""
+    laid_out = threading.Event()
+    prepare = model.prepare
+
+    def watched(requests: Sequence[RecognitionRequest]) -> object:
+        if len(requests) == num_rows:
+            laid_out.set()
+        return prepare(requests)
+
+    model.prepare = watched  # type: ignore[method-assign]  # a spy around the real one
+    return laid_out
+
+
 async def test_what_arrives_while_the_model_works_makes_one_batch(scene: Scene) -> None:
     model = GatedRecognizer()
     lane = scene.lane(model)
@@ -208,15 +222,7 @@ async def test_one_recording_however_long_breaks_no_model(scene: Scene) -> None:
 
 async def test_a_full_next_batch_is_laid_out_while_the_model_works(scene: Scene) -> None:
     model = GatedRecognizer()
-    laid_out = threading.Event()
-    prepare = model.prepare
-
-    def watched(requests: Sequence[RecognitionRequest]) -> object:
-        if len(requests) == 4:
-            laid_out.set()
-        return prepare(requests)
-
-    model.prepare = watched  # type: ignore[method-assign]  # a spy around the real one
+    laid_out = laid_out_of(model, 4)
     lane = scene.lane(model, max_batch_size=4)
     rows = [lane.submit(request(1))]
     await entered(model)
@@ -232,15 +238,7 @@ async def test_a_full_next_batch_is_laid_out_while_the_model_works(scene: Scene)
 async def test_a_batch_that_is_laid_out_waits_for_no_answers(scene: Scene) -> None:
     """While rows before it are answered, which takes the loop its time, the model goes on."""
     model = GatedRecognizer()
-    laid_out = threading.Event()
-    prepare = model.prepare
-
-    def watched(requests: Sequence[RecognitionRequest]) -> object:
-        if len(requests) == 4:
-            laid_out.set()
-        return prepare(requests)
-
-    model.prepare = watched  # type: ignore[method-assign]  # a spy around the real one
+    laid_out = laid_out_of(model, 4)
     lane = scene.lane(model, max_batch_size=4)
     first = lane.submit(request(1))
     await entered(model)
