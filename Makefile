@@ -75,8 +75,8 @@ check: install  ## Lint, types, layers, configurations, known vulnerabilities
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
 	@touch $@
 
-bench: .venv/.bench  ## Measure what the server costs beside its engine, in 35 minutes; writes docs/bench.md
-	@$(BIN)/python -m loadtest.bench --report docs/bench.md $(BENCH)
+bench: .venv/.bench  ## Measure what the server costs beside its engine, in 35 minutes; writes docs/bench.md (ARGS="--only 7")
+	@$(BIN)/python -m loadtest.bench --report docs/bench.md $(ARGS)
 
 overload: install  ## Measure what is answered when ten times as much comes as can be done
 	@$(BIN)/python -m loadtest.overload --config configs/simulated.yaml

@@ -146,6 +146,17 @@ def _keep_jobs_in(folder: Path, document: dict[str, object]) -> None:
         jobs["audio_url"] = str(folder / "audio")
 
 
+def require_ready(url: str) -> None:
+    """
+    Raises:
+        BenchError: nobody answers there, or not as a server that could be measured.
+    """
+    try:
+        urllib.request.urlopen(f"{url}/ready", timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{url}/ready: {error}; is the server running, and ready?") from error
+
+
 def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log_path: Path) -> None:
     give_up_at = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < give_up_at and process.poll() is None:

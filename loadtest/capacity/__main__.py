@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from loadtest.bench.load import BenchError
-from loadtest.bench.server import Server
+from loadtest.bench.server import Server, require_ready
 from loadtest.capacity.options import parser_of
 from loadtest.capacity.report import told, write
 from loadtest.capacity.report.advice import Expected, advise
@@ -224,7 +224,9 @@ def _effort(args: argparse.Namespace, found: Served, speech: Speech, until: floa
 @contextmanager
 def _server(args: argparse.Namespace, found: Served) -> Iterator[Server]:
     if args.url:
-        yield Server(args.url.rstrip("/"), pid=None)
+        url = args.url.rstrip("/")
+        require_ready(url)
+        yield Server(url, pid=None)
         return
     _say(f"starting a server of {args.config}")
     with serving(args.config, found) as server:

@@ -30,6 +30,11 @@ class Found:
     """What should have been too much held; the search did not go on from there."""
 
     @property
+    def is_ended(self) -> bool:
+        """Whether the knee is where the search would have left it, had it had all the time."""
+        return not (self.is_out_of_time or self.is_outdone)
+
+    @property
     def ends(self) -> str:
         """Why the knee is where it is said to be."""
         held = self.knee.held

@@ -57,13 +57,18 @@ class Callers:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def closed_loop(self, num_callers: int, for_s: float) -> list[Outcome]:
-        """Each caller sends its next upload when it has the answer to the one before."""
+        """Each caller sends its next upload when it has the answer to the one before; after a
+        refusal, when it was told to."""
         outcomes: list[Outcome] = []
         until = time.perf_counter() + for_s
 
         async def call() -> None:
             while time.perf_counter() < until:
-                outcomes.append(await self._send(self._rng.choice(self._uploads)))
+                outcome = await self._send(self._rng.choice(self._uploads))
+                outcomes.append(outcome)
+                if outcome.is_refused:
+                    left_s = until - time.perf_counter()
+                    await asyncio.sleep(min(float(outcome.retry_after), max(0.0, left_s)))
 
         await asyncio.gather(*(call() for _ in range(num_callers)))
         return outcomes

@@ -26,6 +26,14 @@ _POLICIES: Mapping[Any, Callable[..., object]] = {
     SLOTS_POLICY: SlotsPolicy,
 }
 _OWN_POLICIES = "serve_app."
+_OF_SERVES_POLICY = (
+    "target_ongoing_requests",
+    "upscaling_factor",
+    "downscaling_factor",
+    "upscale_smoothing_factor",
+    "downscale_smoothing_factor",
+    "smoothing_factor",
+)
 _HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LFS_POINTER = b"version https://git-lfs.github.com/"
 _HEAD_BYTES = 1024
@@ -53,28 +61,44 @@ def check_policy(
     if not isinstance(scaling, Mapping):
         return
     policy = scaling.get("policy") or {}
-    here = f"{place}.autoscaling_config.policy"
     named = policy.get("policy_function") if isinstance(policy, Mapping) else None
-    if isinstance(named, str) and named.startswith(_OWN_POLICIES) and named not in _POLICIES:
-        reason = f"is written {' or '.join(sorted(_POLICIES))}"
-        yield ConfigError(f"{here}.policy_function", reason)
-    elif is_streaming and named != SLOTS_POLICY:
-        reason = f"must be {SLOTS_POLICY}: Serve's own counts calls, not streams"
-        yield ConfigError(f"{here}.policy_function", reason)
-    elif not is_streaming and named == SLOTS_POLICY:
-        reason = f"counts the slots of live streams; {AUDIO_POLICY} weighs recordings"
-        yield ConfigError(f"{here}.policy_function", reason)
-    elif named is None and deployment["name"] not in OWN_DEPLOYMENTS:
-        reason = (
+    here = f"{place}.autoscaling_config"
+    if reason := _misplaced(named, deployment["name"], is_streaming=is_streaming):
+        yield ConfigError(f"{here}.policy.policy_function", reason)
+    elif isinstance(named, str) and named in _POLICIES:
+        yield from _check_settings(scaling, _POLICIES[named], here)
+
+
+def _misplaced(named: object, deployment: str, *, is_streaming: bool) -> str:
+    """Why this policy cannot scale this deployment; empty where it can."""
+    is_own = isinstance(named, str) and named.startswith(_OWN_POLICIES)
+    if is_own and named not in _POLICIES:
+        return f"is written {' or '.join(sorted(_POLICIES))}"
+    if is_streaming and named != SLOTS_POLICY:
+        return f"must be {SLOTS_POLICY}: Serve's own counts calls, not streams"
+    if deployment in OWN_DEPLOYMENTS:
+        return "scales models; leave it out here: Serve's own counts requests" if is_own else ""
+    if not is_streaming and named == SLOTS_POLICY:
+        return f"counts the slots of live streams; {AUDIO_POLICY} weighs recordings"
+    if named is None:
+        return (
             f"put {AUDIO_POLICY} there: Serve's own sees only what replicas hold, and what waits "
             "for them is kept in the preprocessors"
         )
-        yield ConfigError(f"{here}.policy_function", reason)
-    elif isinstance(named, str) and named in _POLICIES:
-        try:
-            _POLICIES[named](**(policy.get("policy_kwargs") or {}))
-        except (TypeError, ValueError) as error:
-            yield ConfigError(f"{here}.policy_kwargs", str(error))
+    return ""
+
+
+def _check_settings(
+    scaling: Mapping[str, Any], policy: Callable[..., object], here: str
+) -> Iterator[ConfigError]:
+    for setting in _OF_SERVES_POLICY:
+        if setting in scaling:
+            reason = "is of Serve's own policy, and this one does not look at it: leave it out"
+            yield ConfigError(f"{here}.{setting}", reason)
+    try:
+        policy(**(scaling["policy"].get("policy_kwargs") or {}))
+    except (TypeError, ValueError) as error:
+        yield ConfigError(f"{here}.policy.policy_kwargs", str(error))
 
 
 def _check_names(model: ModelConfig, place: str) -> Iterator[ConfigError]:

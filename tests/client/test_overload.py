@@ -114,6 +114,18 @@ async def test_a_closed_loop_keeps_so_many_under_way_and_no_more() -> None:
     assert all(each.is_answered and each.took_s > 0 for each in outcomes)
 
 
+async def test_who_is_refused_comes_again_when_told_to() -> None:
+    held = asyncio.Event()
+    backend = ScriptedBackend([held])
+    async with callers_of(backend, max_concurrent_requests=1) as (callers, site):
+        calling = site.spawn(callers.closed_loop(2, for_s=0.4))
+        await asyncio.wait_for(backend.called.wait(), 5)
+        await asyncio.wait({calling}, timeout=0.6)
+        held.set()
+        outcomes = await asyncio.wait_for(calling, 5)
+    assert sorted(each.is_refused for each in outcomes) == [False, True]
+
+
 async def test_arrivals_wait_for_nobody_and_refusals_are_told_from_failures() -> None:
     held = asyncio.Event()
     backend = ScriptedBackend([held])

@@ -121,6 +121,15 @@ def test_the_settings_name_the_policies_and_pass_the_strict_check(results, tmp_p
     assert config.streaming_models[0].streaming.num_slots == 60
 
 
+def test_slots_are_not_advised_on_before_the_search_was_ended(results):
+    for unfinished in ("is_out_of_time", "is_outdone"):
+        streams = replace(results.streams, **{unfinished: True})
+        advice = advise(replace(results, streams=streams), Expected(streams=100))
+        assert "num_slots" in advise(results, Expected(streams=100)).yaml
+        assert "num_slots" not in advice.yaml
+        assert SLOTS_POLICY in advice.yaml
+
+
 def test_what_did_not_hold_is_not_advised_on(results):
     nothing = replace(results, uploads=Found(Knee(()), None, None), streams=None)
     advice = advise(nothing, Expected(audio_hours_per_hour=100, streams=5, price_per_hour=1.0))

@@ -82,6 +82,19 @@ def test_a_model_for_recordings_is_not_scaled_by_calls_unless_that_is_said(
     assert AUDIO_POLICY in problem.reason
 
 
+@pytest.mark.parametrize("deployment", [OFFLINE, LIVE])
+@pytest.mark.parametrize(
+    "setting", ["target_ongoing_requests", "upscaling_factor", "downscaling_factor"]
+)
+def test_what_only_serves_own_policy_looks_at_is_refused_beside_ours(
+    deployment: str, setting: str
+) -> None:
+    place = f"{deployment}.autoscaling_config.{setting}"
+    (problem,) = serve_config.check(changed(place, 2.0))
+    assert problem.place == place
+    assert "leave it out" in problem.reason
+
+
 def test_a_model_for_recordings_may_be_scaled_by_a_policy_of_ones_own() -> None:
     scaling = {"max_replicas": 4, "policy": {"policy_function": OWN}}
     assert not list(serve_config.check(changed(f"{OFFLINE}.autoscaling_config", scaling)))
@@ -93,6 +106,17 @@ def test_the_servers_own_deployments_are_scaled_by_calls() -> None:
         document = changed(f"{place}.autoscaling_config", {"max_replicas": 4})
         document["applications"][0]["deployments"][index].pop("num_replicas", None)
         assert not list(serve_config.check(document))
+
+
+@pytest.mark.parametrize("policy", [AUDIO_POLICY, SLOTS_POLICY])
+def test_policies_of_models_are_not_for_the_servers_own_deployments(policy: str) -> None:
+    place = f"{APPLICATION}.deployments.1"
+    scaling = {"max_replicas": 4, "policy": {"policy_function": policy}}
+    document = changed(f"{place}.autoscaling_config", scaling)
+    document["applications"][0]["deployments"][1].pop("num_replicas", None)
+    (problem,) = serve_config.check(document)
+    assert problem.place == f"{place}.{POLICY}.policy_function"
+    assert "scales models" in problem.reason
 
 
 def test_the_shipped_files_scale_recordings_by_audio() -> None:

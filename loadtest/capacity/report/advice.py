@@ -54,7 +54,8 @@ class Advice:
 
 
 def advise(results: Results, expected: Expected) -> Advice:
-    """What was not measured, or did not hold, is not advised on."""
+    """What was not measured, or did not hold, is not advised on; nor are slots, of which a search
+    that was not ended would give too few."""
     planned = results.audio_s_per_s * expected.use
     slots = results.num_streams
     planned_streams = slots * (1 - _STREAMS_FREE)
@@ -91,8 +92,9 @@ def _settings(
             {"name": uploads.name, "max_ongoing_requests": most, "autoscaling_config": scaling}
         )
     if streams and results.num_streams:
-        streaming = {"num_slots": results.num_streams}
-        args["models"] = [{"name": streams.name, "streaming": streaming}]
+        if results.streams and results.streams.is_ended:
+            streaming = {"num_slots": results.num_streams}
+            args["models"] = [{"name": streams.name, "streaming": streaming}]
         policy = {
             "policy_function": SLOTS_POLICY,
             "policy_kwargs": {"head_room": _STREAMS_FREE},
