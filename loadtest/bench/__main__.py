@@ -12,7 +12,7 @@ from loadtest.bench.engines.arena import Arena
 from loadtest.bench.engines.dilated import dilated
 from loadtest.bench.findings import Finding
 from loadtest.bench.load import BenchError
-from loadtest.bench.machine import describe_commit
+from loadtest.bench.machine import describe_commit, describe_machine
 from loadtest.bench.points import costs, goodput, graph, live, padding, ratio, rivals
 from loadtest.bench.points.plan import FULL, QUICK, Bench, Plan
 from loadtest.bench.report import page, tables
@@ -166,6 +166,7 @@ def _stamped(finding: Finding, args: argparse.Namespace, begun: _Begun) -> Findi
         finding,
         took_s=time.monotonic() - begun.at_s,
         taken_on=taken_on,
+        machine=describe_machine(),
         commit=begun.commit,
         plan=asdict(begun.plan),
     )

@@ -66,6 +66,7 @@ class Finding:
     took_s: float = 0.0
     taken_on: str = ""
     """A date, and what else the machine did."""
+    machine: str = ""
     commit: str = ""
     """Of the code that was measured; empty where nobody wrote it down."""
     plan: Mapping[str, Any] = field(default_factory=dict)

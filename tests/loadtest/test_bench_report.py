@@ -5,13 +5,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from loadtest.bench.findings import Figure, Finding, Plot, Table
-from loadtest.bench.machine import describe_commit
+from loadtest.bench.machine import describe_commit, describe_machine
 from loadtest.bench.points.plan import FULL, QUICK, Plan
 from loadtest.bench.ratios import estimate
 from loadtest.bench.report import page, saved, tables
 
 
-def finding(point: int, ratio: float, *, commit: str = "1a2b3c4", plan: Plan = FULL) -> Finding:
+def finding(
+    point: int,
+    ratio: float,
+    *,
+    commit: str = "1a2b3c4",
+    machine: str = describe_machine(),
+    plan: Plan = FULL,
+) -> Finding:
     return Finding(
         point=point,
         title=f"Point {point}",
@@ -27,6 +34,7 @@ def finding(point: int, ratio: float, *, commit: str = "1a2b3c4", plan: Plan = F
         ),
         words=("How it was taken.",),
         taken_on="2026-12-01",
+        machine=machine,
         commit=commit,
         plan=asdict(plan),
     )
@@ -63,6 +71,16 @@ def test_a_page_names_its_commit_and_flags_a_point_that_was_kept_from_another(
     assert "**Of other code than the rest:** 3 (taken at 0f0f0f0)." in text
     assert "*2026-12-01*; **taken at 0f0f0f0**\n" in text
     assert "*2026-12-01*\n" in text
+
+
+def test_a_point_of_another_machine_stays_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "bench.md"
+    page.write([finding(3, 0.6, machine="64 cores elsewhere")], path, "1a2b3c4")
+    page.write([finding(1, 0.5)], path, "1a2b3c4")
+    text = path.read_text()
+    assert f"- Machine: {describe_machine()}, but" in text
+    assert "*2026-12-01*; **on another machine: 64 cores elsewhere**\n" in text
+    assert text.count("another machine:") == 1
 
 
 def test_a_point_kept_from_before_commits_were_written_down_is_flagged(tmp_path: Path) -> None:

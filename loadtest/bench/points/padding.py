@@ -5,8 +5,9 @@ rows of one batch are told the same time of the model. Beside them, what the sam
 all lengths are known beforehand, and when they are taken as they come.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtest.bench.clips import HEAVY_TAILED, LIBRISPEECH_LIKE, Mix, lengths_s, noise_clips
 from loadtest.bench.engines.batches import (
@@ -31,9 +32,22 @@ _NUM_LANE_CLIPS = 20_000
 """So many that the lane's first windows, in which it knows no pace yet, weigh little."""
 _MORE_THAN_HELD = 1_200
 """Callers: more than a replica may hold, so that more of them change nothing."""
+_PATIENT_WINDOW_S = 2.0
+_PATIENT_TIMES = 2.5
+"""The callers of the patient lane, over the others."""
 _WINDOWS = (2, 8, 16)
 """Batches of the most rows that wait at once."""
+SERVED, PATIENT = "served", "served with twice the window"
 _MIXES = (LIBRISPEECH_LIKE, HEAVY_TAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a lane is set, and how many callers stand in front of it."""
+
+    name: str
+    model: ModelConfig
+    num_callers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +80,55 @@ def _room_s(batch: Batch, model: ModelConfig) -> float:
 
 
 def run(bench: Bench) -> Finding:
-    model = dilated(bench.simulated, bench.plan.dilation)
-    bench.told.steps(len(_MIXES) + 1)
-    bench.told.step("starting a server")
-    server = bench.arena.serve(bench.simulated_config, model)
+    ways = _ways(bench)
+    bench.told.steps((len(_MIXES) + 1) * len(ways))
     packings = []
+    for way in ways:
+        bench.told.step(f"starting a server: {way.name}")
+        limits = {"max_concurrent_requests": 2 * way.num_callers}
+        server = bench.arena.serve(bench.simulated_config, way.model, limits)
+        for mix in _MIXES:
+            bench.told.step(f"{way.name}: a queue of {mix.name} lengths")
+            packings += [_served(server.url, way, mix, bench), _lane(way, mix)]
     for mix in _MIXES:
-        bench.told.step(f"a queue of {mix.name} lengths")
-        clips = noise_clips(mix, _NUM_CLIPS)
-        found = run_load_for(
-            server.url, clips, model=model.name,
-            concurrency=bench.plan.callers, for_s=1.5 * bench.plan.steady_s,
-        )  # fmt: skip
-        batches = steady_part(found, clips, 1.5 * bench.plan.steady_s)
-        packings += [Packing(mix.name, "served", batches), *_lane(mix, model, bench)]
-        packings += _bounds(mix, model)
-    return _finding(bench, model, packings)
+        packings += [_lane(replace(ways[0], num_callers=_MORE_THAN_HELD), mix)]
+        packings += _bounds(mix, ways[0].model)
+    return _finding(bench, ways, packings)
 
 
-def _lane(mix: Mix, model: ModelConfig, bench: Bench) -> list[Packing]:
-    """What its own code makes of as many callers, and of more."""
+def _ways(bench: Bench) -> tuple[Way, Way]:
+    """As a model is served where its file says nothing, and with twice the window."""
+    plan, model = bench.plan, bench.simulated
+    full_s = batch_s(model.simulated, model.batch.max_batch_audio_s)
+    batch = model.batch.model_copy(
+        update={
+            "window_s": _PATIENT_WINDOW_S,
+            "max_batches_held": math.ceil(1 + _PATIENT_WINDOW_S / full_s),
+        }
+    )
+    patient = dilated(model.model_copy(update={"batch": batch}), plan.dilation)
+    return (
+        Way(SERVED, dilated(model, plan.dilation), plan.callers),
+        Way(PATIENT, patient, int(_PATIENT_TIMES * plan.callers)),
+    )
+
+
+def _served(url: str, way: Way, mix: Mix, bench: Bench) -> Packing:
+    """Behind the first window, which begins before all callers are there and a pace is known."""
+    clips = noise_clips(mix, _NUM_CLIPS)
+    window_s = way.model.batch.window_s
+    for_s = 2 * window_s + bench.plan.steady_s
+    found = run_load_for(url, clips, model=way.model.name, concurrency=way.num_callers, for_s=for_s)
+    batches = steady_part(found, clips, for_s)
+    counts_from = batches[0].ended_at + 1.5 * window_s
+    return Packing(mix.name, way.name, [each for each in batches if each.ended_at > counts_from])
+
+
+def _lane(way: Way, mix: Mix) -> Packing:
+    """What its own code makes of as many callers."""
     durations_s = lengths_s(mix, _NUM_LANE_CLIPS)
-    return [
-        Packing(
-            mix.name,
-            f"the lane, computed, {num_callers:,} callers",
-            lane_packing(durations_s, model, num_callers=num_callers),
-        )
-        for num_callers in sorted({bench.plan.callers, _MORE_THAN_HELD})
-    ]
+    batches = lane_packing(durations_s, way.model, num_callers=way.num_callers)
+    return Packing(mix.name, f"{way.name}, computed, {way.num_callers:,} callers", batches)
 
 
 def _bounds(mix: Mix, model: ModelConfig) -> list[Packing]:
@@ -115,8 +149,9 @@ def _bounds(mix: Mix, model: ModelConfig) -> list[Packing]:
     ]
 
 
-def _finding(bench: Bench, model: ModelConfig, packings: Sequence[Packing]) -> Finding:
-    served = [packing for packing in packings if packing.name == "served"]
+def _finding(bench: Bench, ways: Sequence[Way], packings: Sequence[Packing]) -> Finding:
+    model = ways[0].model
+    served = [packing for packing in packings if packing.name in (SERVED, PATIENT)]
     rows = [
         (
             packing.mix,
@@ -141,7 +176,7 @@ def _finding(bench: Bench, model: ModelConfig, packings: Sequence[Packing]) -> F
         figures=_figures(model, served),
         tables=(Table("Batches", head, rows),),
         plots=(Plot("Audio ÷ padded audio", "bars", series),),
-        words=(_words(bench, model), _limits(packings)),
+        words=(_words(bench, ways), _limits(packings)),
         raw={
             f"{packing.mix}, {packing.name}": [len(b.durations_s) for b in packing.batches]
             for packing in served
@@ -158,20 +193,23 @@ def _figures(model: ModelConfig, served: Sequence[Packing]) -> list[Figure]:
             for half in (packing.batches[:middle], packing.batches[middle:])
         ]
         control = estimate([halves[1] / halves[0]])
-        name = packing.mix
+        name = packing.mix if packing.name == SERVED else f"{packing.mix}, {packing.name}"
         figures.append(Figure(f"audio ÷ padded, {name}", packing.efficiency, control, aim=_AIM))
         figures.append(Figure(f"padded ÷ room, {name}", packing.fill(model)))
     return figures
 
 
-def _words(bench: Bench, model: ModelConfig) -> str:
+def _words(bench: Bench, ways: Sequence[Way]) -> str:
+    model, patient = ways[0].model, ways[1]
     return (
         f"{bench.plan.callers} callers on the simulated engine, {bench.plan.dilation:g} × as "
-        f"slow; budget {model.batch.max_batch_audio_s:g} padded seconds and "
+        f"slow; with `window_s: {_PATIENT_WINDOW_S:g}` and `max_batches_held: "
+        f"{patient.model.batch.max_batches_held:g}`, {patient.num_callers:,} of them; "
+        f"budget {model.batch.max_batch_audio_s:g} padded seconds and "
         f"{model.batch.max_batch_size} rows. The room of a batch is its budget, or what that "
         "number of its longest row weighs. `as they come` is what an order of arrival gives "
         "at best; `nearest to the oldest` takes the oldest chunk and those that are most like "
-        "it, so nobody starves: more has to wait for less to be wasted. `the lane, computed` is "
+        "it, so nobody starves: more has to wait for less to be wasted. `computed` is "
         f"the lane's own code on {_NUM_LANE_CLIPS:,} lengths, always with so many callers and an "
         "engine that keeps to its curve: what is served can be no better. The "
         "control is the second half of the run over the first."

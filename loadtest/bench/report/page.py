@@ -13,7 +13,7 @@ from loadtest.bench.report.tables import headlines, markdown
 
 def write(found: Sequence[Finding], path: Path, commit: str) -> None:
     """`path`, the same with `.json`, and a plot for each point that has one. Points that lie there
-    and are not in `found` stay, unless they are of another machine; those that were not taken at
+    and are not in `found` stay; those that were taken on another machine than this, or not at
     `commit`, which the page names, are told apart."""
     path.parent.mkdir(parents=True, exist_ok=True)
     json_path = path.with_suffix(".json")
@@ -34,7 +34,8 @@ def write(found: Sequence[Finding], path: Path, commit: str) -> None:
 def _head(commit: str) -> Iterator[str]:
     yield "# Benchmarks"
     yield ""
-    yield f"- Machine: {describe_machine()}; the callers run on it as well"
+    yield f"- Machine: {describe_machine()}, but for what is said to be of another one; the callers"
+    yield "  run on it as well"
     yield f"- Versions: {describe_versions()}"
     yield f"- Commit: {commit}, but for what is said to be of another one"
     yield "- One replica of each deployment. **simulated** is no model: it sleeps by the cost"
@@ -65,6 +66,8 @@ def _section(finding: Finding, path: Path, commit: str) -> Iterator[str]:
     yield f"## {finding.point}. {finding.title}"
     yield ""
     flag = "" if finding.commit == commit else f"; **{_taken_at(finding)}**"
+    if finding.machine != describe_machine():
+        flag += f"; **on another machine: {finding.machine}**"
     yield f"*{finding.taken_on}*{flag}{_plan(finding)}"
     yield ""
     for paragraph in finding.words:
@@ -77,7 +80,7 @@ def _section(finding: Finding, path: Path, commit: str) -> Iterator[str]:
         yield ""
     if finding.plots:
         plot_path = path.with_name(f"{path.stem}-{finding.point}.png")
-        plots.draw(finding.plots, plot_path, describe_machine())
+        plots.draw(finding.plots, plot_path, finding.machine)
         yield f"![{finding.title}]({plot_path.name})"
         yield ""
 

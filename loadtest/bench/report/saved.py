@@ -22,13 +22,11 @@ def write(found: Sequence[Finding], path: Path) -> None:
 
 
 def merged(found: Sequence[Finding], path: Path) -> list[Finding]:
-    """`found`, and of what lies at `path` the points that are not among them; nothing of another
-    machine."""
+    """`found`, and of what lies at `path` the points that are not among them."""
     kept: list[Finding] = []
     if path.is_file():
         content = json.loads(path.read_text())
-        if content["machine"] == describe_machine():
-            kept = [_finding(each) for each in content["findings"]]
+        kept = [_finding({"machine": content["machine"], **each}) for each in content["findings"]]
     new = {finding.point for finding in found}
     both = [*found, *(finding for finding in kept if finding.point not in new)]
     return sorted(both, key=lambda finding: finding.point)
