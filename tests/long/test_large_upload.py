@@ -1,4 +1,9 @@
-"""A recording of a gibibyte is handed in as a job: no process of the server grows by it."""
+"""A recording of a gibibyte is handed in as a job: no process of the server grows by it.
+
+What is theirs alone is told from Ray's object store, through which the pieces go: its pages count
+for whoever has touched them, and where the machine is fast that is more of a store that was there
+before. It may grow by its own bounds, and not by the recording.
+"""
 
 import asyncio
 import time
@@ -10,7 +15,7 @@ import psutil
 import pytest
 
 from tests.long.jobs.busy import busy_server, submit, tell
-from tests.long.jobs.server import MIB, pss_mib
+from tests.long.jobs.server import MIB, own_mib
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -22,14 +27,14 @@ async def test_a_recording_of_a_gibibyte_is_in_no_process_memory(tmp_path: Path)
     async with busy_server(tmp_path, url, chunk_s=2.0) as (server, http):
         await submit(http, silence(64 * MIB), model="slow")  # warms up
         processes = {"Ingress": server.replica("Ingress"), "proxy": server.proxy()}
-        before = {role: pss_mib(each) for role, each in processes.items()}
+        before = {role: own_mib(each) for role, each in processes.items()}
         most, shared = dict(before), [_shared_mib()]
         sending = asyncio.create_task(_send(http, GIBIBYTE))
         began_at = time.monotonic()
         while not sending.done():
             await asyncio.wait([sending], timeout=0.1)
             for role, each in processes.items():
-                most[role] = max(most[role], await asyncio.to_thread(pss_mib, each))
+                most[role] = max(most[role], await asyncio.to_thread(own_mib, each))
             shared.append(_shared_mib())
         took_s = time.monotonic() - began_at
         job = await sending
@@ -43,7 +48,8 @@ async def test_a_recording_of_a_gibibyte_is_in_no_process_memory(tmp_path: Path)
     }
     tell("an upload of 1 GiB", figures)
     for role in processes:
-        assert most[role] - before[role] <= 96.0, role
+        assert most[role] - before[role] <= 48.0, role
+    assert max(shared) - shared[0] <= 256.0
 
 
 def _shared_mib() -> float:

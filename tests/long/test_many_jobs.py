@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from tests.graph.recordings import noise_wav, speech_wav
 from tests.jobs.conftest import database_url, postgres_folder
 from tests.long.jobs.busy import MANY, busy_server, long_recording, submit, tell
-from tests.long.jobs.server import JobsServer, pss_mib
+from tests.long.jobs.server import JobsServer, own_mib
 
 __all__ = ["database_url", "postgres_folder"]
 
@@ -64,7 +64,7 @@ class Took:
 def memory(server: JobsServer) -> dict[str, float]:
     """MiB by role; shared memory counts by its part."""
     processes = {role: server.replica(role) for role in ROLES if role != "proxy"}
-    return {role: pss_mib(each) for role, each in {**processes, "proxy": server.proxy()}.items()}
+    return {role: own_mib(each) for role, each in {**processes, "proxy": server.proxy()}.items()}
 
 
 async def hand_in(http: httpx.AsyncClient, count: int) -> None:

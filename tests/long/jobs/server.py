@@ -166,6 +166,6 @@ async def serving(config: Path) -> AsyncIterator[tuple[JobsServer, httpx.AsyncCl
                 server.kill()
 
 
-def pss_mib(process: psutil.Process) -> float:
-    """Its memory, with its part of what it shares."""
-    return float(process.memory_full_info().pss) / MIB
+def own_mib(process: psutil.Process) -> float:
+    """Its memory, without what it shares with others."""
+    return float(process.memory_full_info().uss) / MIB
