@@ -62,7 +62,7 @@ class Took:
 
 
 def memory(server: JobsServer) -> dict[str, float]:
-    """MiB by role; shared memory counts by its part."""
+    """MiB of its own, by role."""
     processes = {role: server.replica(role) for role in ROLES if role != "proxy"}
     return {role: own_mib(each) for role, each in {**processes, "proxy": server.proxy()}.items()}
 
