@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from loadtest.bench.load import BenchError
 from loadtest.bench.server import Server, require_ready
-from loadtest.capacity.options import parser_of
+from loadtest.capacity.options import SPOKEN_S, STREAM_S, parser_of
 from loadtest.capacity.report import told, write
 from loadtest.capacity.report.advice import Expected, advise
 from loadtest.capacity.results import Results
@@ -181,11 +181,16 @@ def _speech(args: argparse.Namespace, cuts: ModelConfig | None, live_dilation: f
     return speech_for(
         Wanted(
             clip_s=args.clip_s,
-            stream_s=max(_LEAST_RECORDING_S, args.stream_s / live_dilation),
+            stream_s=max(_LEAST_RECORDING_S, _stream_s(args, live_dilation) / live_dilation),
             max_chunk_s=cuts.max_chunk_s,
             max_pause_s=cuts.max_pause_s,
         )
     )
+
+
+def _stream_s(args: argparse.Namespace, live_dilation: float) -> float:
+    """Of the clock."""
+    return float(args.stream_s or max(STREAM_S, SPOKEN_S * live_dilation))
 
 
 def _full_batch_s(found: Served, speech: Speech) -> float:
@@ -210,7 +215,7 @@ def _effort(args: argparse.Namespace, found: Served, speech: Speech, until: floa
     most = found.num_slots * (args.replicas if args.url else 1)
     return Effort(
         trial_s=args.trial_s or max(_LEAST_TRIAL_S, _BATCHES_OF_A_TRIAL * batch_s),
-        stream_s=args.stream_s,
+        stream_s=_stream_s(args, found.live_dilation),
         start_per_s=start_per_s,
         growth=growth,
         start_streams=max(1, most // (2 if found.streams_are_simulated else 8)),

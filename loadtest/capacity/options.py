@@ -5,6 +5,8 @@ from pathlib import Path
 
 from serve_app.config import SimulatedConfig
 
+STREAM_S, SPOKEN_S = 24.0, 12.0
+"""Of a live stream, at least: of the clock, and of speech at full speed."""
 _EXAMPLES = """\
 examples:
   python -m loadtest.capacity --config configs/tiny.yaml --report capacity.html
@@ -13,7 +15,7 @@ examples:
   python -m loadtest.capacity --config configs/one_gpu.yaml --url http://gpu-1:8000 --workers 4
 
 The curve of --simulate is, if not said otherwise, that of a 0.6 B-parameter transducer on an H200.
-A run takes at most about ten minutes (--budget-s).
+A run takes at most about a quarter of an hour (--budget-s).
 """
 
 
@@ -71,16 +73,17 @@ def _add_simulation(parser: argparse.ArgumentParser) -> None:
 
 def _add_effort(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("effort").add_argument
-    add("--budget-s", type=float, default=480.0, metavar="S",
+    add("--budget-s", type=float, default=720.0, metavar="S",
         help="measure for about so long, the start not counted (default: %(default)s)")  # fmt: skip
     add("--trial-s", type=float, metavar="S",
         help="of the clock, each trial of uploads (default: 12, or as long as twelve full "
         "batches of a simulated engine take)")  # fmt: skip
     add("--clip-s", type=float, default=5.0, metavar="S",
         help="median length of uploads, which are log-normal (default: %(default)s)")  # fmt: skip
-    add("--stream-s", type=float, default=24.0, metavar="S",
+    add("--stream-s", type=float, metavar="S",
         help="of the clock, each live stream: a lag that grows needs the time to show it "
-        "(default: %(default)s)")  # fmt: skip
+        f"(default: {STREAM_S:g}, and {SPOKEN_S:g} s of speech at least, however slowly "
+        "it is spoken)")  # fmt: skip
     add("--start-per-s", type=float, metavar="N",
         help="uploads a second to begin with, at full speed (default: half of what a simulated "
         "engine's curve allows, or 3)")  # fmt: skip
