@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 from loadtest.bench.server import Server, own_server
 from serve_app.config import ModelConfig
@@ -30,16 +30,27 @@ class Arena:
         config: Path,
         model: ModelConfig,
         limits: Mapping[str, float] = MappingProxyType({}),
+        *,
+        max_waiting: int | None = None,
     ) -> Server:
         """A server of `model`, as `config` deploys it; whatever was served before is not any more.
+        `max_waiting` is how many recordings may wait in its preprocessor, where not what the
+        file says.
 
         Raises:
             BenchError: it did not become ready.
         """
-        key = (config, model, tuple(sorted(limits.items())))
+
+        def change(document: dict[str, Any]) -> None:
+            if max_waiting is not None:
+                args = document["applications"][0]["args"]
+                args.setdefault("preprocessor", {})["max_waiting"] = max_waiting
+
+        key = (config, model, tuple(sorted(limits.items())), max_waiting)
         if self._server is None or key != self._key:
             self.clear()
-            self._server = self._stack.enter_context(own_server(config, model, limits=limits))
+            serving = own_server(config, model, limits=limits, change=change)
+            self._server = self._stack.enter_context(serving)
             self._key = key
         return self._server
 

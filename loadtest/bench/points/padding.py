@@ -32,6 +32,8 @@ _NUM_LANE_CLIPS = 20_000
 """So many that the lane's first windows, in which it knows no pace yet, weigh little."""
 _MORE_THAN_HELD = 1_200
 """Callers: more than a replica may hold, so that more of them change nothing."""
+_WAIT_S = 300.0
+"""All of them may wait: who is refused is no part of a queue."""
 _PATIENT_WINDOW_S = 2.0
 _PATIENT_TIMES = 2.5
 """The callers of the patient lane, over the others."""
@@ -85,8 +87,10 @@ def run(bench: Bench) -> Finding:
     packings = []
     for way in ways:
         bench.told.step(f"starting a server: {way.name}")
-        limits = {"max_concurrent_requests": 2 * way.num_callers}
-        server = bench.arena.serve(bench.simulated_config, way.model, limits)
+        limits = {"max_concurrent_requests": 2 * way.num_callers, "max_wait_s": _WAIT_S}
+        server = bench.arena.serve(
+            bench.simulated_config, way.model, limits, max_waiting=2 * way.num_callers
+        )
         for mix in _MIXES:
             bench.told.step(f"{way.name}: a queue of {mix.name} lengths")
             packings += [_served(server.url, way, mix, bench), _lane(way, mix)]
