@@ -37,7 +37,8 @@ FROM environment AS checkpoints
 RUN --mount=type=cache,target=/root/.cache/pip pip install --constraint /constraints.txt huggingface-hub
 ARG CHECKPOINTS=""
 ENV HF_HOME=/models
-RUN --mount=type=secret,id=hub_token,env=HF_TOKEN \
+RUN --mount=type=secret,id=hub_token \
+    HF_TOKEN="$(cat /run/secrets/hub_token 2>/dev/null || true)"; export HF_TOKEN; \
     mkdir -p /models && for name in $CHECKPOINTS; do hf download "$name" "${name##*/}.nemo" || exit 1; done
 
 # What both targets share but for the environment of Python.
