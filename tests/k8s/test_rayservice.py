@@ -154,7 +154,9 @@ def test_nothing_runs_with_more_rights_than_it_needs(name: str) -> None:
                 assert security["allowPrivilegeEscalation"] is False
                 assert security["readOnlyRootFilesystem"] is True
                 assert security["capabilities"] == {"drop": ["ALL"]}
-    for template in manifests.templates(manifests.ray_service(name)).values():
+    for group, template in manifests.templates(manifests.ray_service(name)).items():
+        if group != "head":  # whose autoscaler asks Kubernetes for workers
+            assert template["spec"]["automountServiceAccountToken"] is False
         assert template["spec"]["securityContext"]["runAsNonRoot"] is True
         assert template["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 
