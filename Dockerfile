@@ -20,7 +20,7 @@ FROM environment AS environment-cpu
 # PyTorch's index of wheels without CUDA; without it torch brings CUDA's libraries, gigabytes that idle.
 ARG TORCH_INDEX=""
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} --constraint /constraints.txt torch
+    pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint /constraints.txt torch
 COPY --from=requirements /requirements.txt /
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --constraint /constraints.txt --requirement /requirements.txt "setuptools>=77"
@@ -63,7 +63,7 @@ ENV RAY_USAGE_STATS_ENABLED=0 \
 LABEL org.opencontainers.image.title=Chorus org.opencontainers.image.licenses=Apache-2.0
 WORKDIR /opt/chorus
 # Answers where the default model does; a server that only starts does not count as healthy.
-HEALTHCHECK --interval=15s --timeout=6s --start-period=30m --start-interval=2s CMD ["python", "-c", \
+HEALTHCHECK --interval=10s --timeout=6s --start-period=30m CMD ["python", "-c", \
     "import json, urllib.request as r; assert json.load(r.urlopen('http://127.0.0.1:8000/health', timeout=5))['status'] == 'healthy'"]
 EXPOSE 8000 8090
 # Ray's children are reaped by tini, which hands SIGTERM to the server alone: it finishes what is under way.
