@@ -19,8 +19,8 @@ help:  ## What there is to make
 install: .venv/.installed  ## Create .venv and install everything, once
 
 .venv/.installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
-	  { echo "Chorus needs Python 3.11 or 3.12: make install PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info < (3, 13))' || \
+	  { echo "Chorus needs Python 3.11 (from 3.11.4 on) or 3.12: make install PYTHON=python3.12"; exit 1; }
 	@echo "installing into .venv: a few minutes and a few gigabytes, once"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"

@@ -74,13 +74,15 @@ def _run(args: argparse.Namespace) -> int:
 
 def node_of(details: Mapping[str, Any], instance: str) -> str | None:
     """Ray's id of the node that is called `instance`; None where nothing of Serve is on it."""
-    nodes = (actor["node_id"] for actor in _actors(details) if _is_of(actor, instance))
+    actors = _actors(details) if instance else ()
+    nodes = (actor["node_id"] for actor in actors if actor.get("node_instance_id") == instance)
     return next(nodes, None)
 
 
 def what_is_left(details: Mapping[str, Any], node_id: str) -> list[str]:
     """Names of Serve's actors on a node, in the order that they are listed in."""
-    return [actor["actor_name"] or "" for actor in _actors(details) if actor["node_id"] == node_id]
+    left = (actor for actor in _actors(details) if actor.get("node_id") == node_id)
+    return [actor["actor_name"] for actor in left]
 
 
 def _wait(dashboard: httpx.Client, node_id: str, give_up_at: float) -> int:
@@ -118,11 +120,8 @@ def _details(dashboard: httpx.Client) -> Mapping[str, Any]:
 
 
 def _actors(details: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Those that only start have a name, and no node yet."""
     for application in details["applications"].values():
         for deployment in application["deployments"].values():
             yield from deployment["replicas"]
     yield from details["proxies"].values()
-
-
-def _is_of(actor: Mapping[str, Any], instance: str) -> bool:
-    return bool(instance) and actor["node_instance_id"] == instance

@@ -85,8 +85,10 @@ def test_it_waits_for_the_replicas_and_then_for_the_proxy_of_its_node(
     orders: Path, served: list[Dashboard], capsys: pytest.CaptureFixture[str]
 ) -> None:
     there = _actor("ingress-2", THEIRS)
+    starting = {"actor_name": "ingress-2"}
     scenes = [
         _details(_actor("ingress-1", OURS), proxies=(OURS, THEIRS)),
+        _details(starting, _actor("ingress-1", OURS), proxies=(OURS, THEIRS)),
         _details(_actor("ingress-1", OURS), there, proxies=(OURS, THEIRS)),
         _details(there, proxies=(OURS, THEIRS)),
         _details(there, proxies=(THEIRS,)),

@@ -57,7 +57,7 @@ def test_the_image_is_of_a_python_that_the_project_takes() -> None:
     version = re.search(r"ARG PYTHON_VERSION=(\S+)", _dockerfile())
     assert version is not None
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["requires-python"] == ">=3.11,<3.13"
+    assert project["requires-python"] == ">=3.11.4,<3.13"
     assert version[1] in {"3.11", "3.12"}
 
 
