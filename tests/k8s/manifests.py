@@ -15,12 +15,12 @@ K8S = ROOT / "k8s"
 OVERLAYS = ("cpu-trial", "one-gpu", "several-gpus")
 Manifest = dict[str, Any]
 _KUBECTL = ROOT / ".cache" / "kubectl"
-"""Where `.ci/kustomize` puts one if there is none."""
+"""Where `.ci/kustomize` puts one if there is none, or an old one."""
 
 
 @cache
 def _built(folder: Path) -> str:
-    kubectl = shutil.which("kubectl") or (str(_KUBECTL) if _KUBECTL.exists() else None)
+    kubectl = str(_KUBECTL) if _KUBECTL.exists() else shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("no kubectl: make kustomize")
     command = [kubectl, "kustomize", str(folder)]
