@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser postgres test test-long check bench overload load capacity hours scaling tiny
+.PHONY: help install run serve stop browser postgres kustomize k8s test test-long check bench overload load capacity hours scaling tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -19,8 +19,8 @@ help:  ## What there is to make
 install: .venv/.installed  ## Create .venv and install everything, once
 
 .venv/.installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
-	  { echo "Chorus needs Python 3.11 or 3.12: make install PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 4) <= sys.version_info < (3, 13))' || \
+	  { echo "Chorus needs Python 3.11 (from 3.11.4 on) or 3.12: make install PYTHON=python3.12"; exit 1; }
 	@echo "installing into .venv: a few minutes and a few gigabytes, once"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
@@ -57,6 +57,12 @@ browser: install  ## Install a headless Chromium, which the tests of the page ne
 
 postgres:  ## Install PostgreSQL's programs, which tests of jobs need, unless they are there
 	@.ci/postgres
+
+kustomize:  ## Find or fetch a kubectl that builds k8s/, which its tests need
+	@.ci/kustomize
+
+k8s: install  ## Write into k8s/ what it takes from configs/ (CI checks that it was done)
+	@$(BIN)/python k8s/generate.py
 
 test: install  ## Test everything that takes seconds
 	@$(BIN)/python -m pytest

@@ -5,13 +5,14 @@ import os
 import sys
 
 import serve_app
-from serve_app.cli import evaluate, jobs, keys, listen, models, serving, transcribe
+from serve_app.cli import drain, evaluate, jobs, keys, listen, models, serving, transcribe
 from serve_app.client import ClientError
 
 _EPILOG = """\
 examples:
   chorus serve configs/tiny.yaml             start a server on the embedded model
   chorus check configs/one_gpu.yaml          say what is wrong with a configuration
+  chorus drain                               empty this node of a cluster before it ends
   chorus keys new alice                      an API key, and its entry for the keys file
   chorus transcribe talk.mp3 --format srt    transcribe a file by a running server
   chorus translate talk.mp3 --to de          the same in another language
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=serve_app.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for room in (serving, keys, transcribe, jobs, listen, models, evaluate):
+    for room in (serving, drain, keys, transcribe, jobs, listen, models, evaluate):
         room.add(commands)
     args = parser.parse_args(argv)
     try:

@@ -1,0 +1,111 @@
+"""The files of `configs/` in, what Kubernetes is handed of them out: one source for both.
+
+    python k8s/generate.py            write it (`make k8s`)
+    python k8s/generate.py --check    say what is stale; exit status 1 if anything is
+
+Of each overlay: the Serve config, as the `serveConfigV2` of its RayService. Of them all: the
+environment of Ray's processes.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from serve_app.config import JobsConfig
+from serve_app.document import read
+from serve_app.errors import ConfigError
+from serve_app.serve_config import check
+
+K8S = Path(__file__).parent
+CONFIGS = K8S.parent / "configs"
+OVERLAYS: Mapping[str, str] = {
+    "cpu-trial": "tiny.yaml",
+    "one-gpu": "one_gpu.yaml",
+    "several-gpus": "multi_gpu.yaml",
+}
+"""Overlay -> the file of `configs/` that it serves."""
+ENVIRONMENTS = ("ray.env", "cluster.env", "haproxy.env")
+_HEAD = "# Made by `make k8s` from {}: change that, and make it again.\n"
+
+
+def generated() -> dict[Path, str]:
+    """
+    Raises:
+        ConfigError: a config is wrong.
+    """
+    files = {K8S / "base" / "ray.env": _environment()}
+    for overlay, config in OVERLAYS.items():
+        files[K8S / "overlays" / overlay / "serve-config.yaml"] = _patch(config)
+    return files
+
+
+def serve_config(path: Path) -> dict[str, Any]:
+    """`path` as pods serve it: on all their addresses, since clients come through a Service, and
+    without jobs that would be kept in a file, which one pod has and the next has not.
+
+    Raises:
+        ConfigError: it is wrong; with the first of its mistakes.
+    """
+    document = read(path)
+    document.setdefault("http_options", {})["host"] = "0.0.0.0"
+    args = document["applications"][0]["args"]
+    if "jobs" in args and JobsConfig.model_validate(args["jobs"]).database_url.startswith("sqlite"):
+        del args["jobs"]
+    for problem in check(document):
+        raise ConfigError(str(path), str(problem))
+    return document
+
+
+def _patch(config: str) -> str:
+    text = yaml.safe_dump(serve_config(CONFIGS / config), sort_keys=False, width=100)
+    patch = {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayService",
+        "metadata": {"name": "chorus"},
+        "spec": {"serveConfigV2": _Block(text)},
+    }
+    return _HEAD.format(f"configs/{config}") + yaml.dump(patch, Dumper=_Dumper, sort_keys=False)
+
+
+def _environment() -> str:
+    texts = [(CONFIGS / name).read_text() for name in ENVIRONMENTS]
+    lines = [line for text in texts for line in text.splitlines() if line and line[0] != "#"]
+    named = ", ".join(f"configs/{name}" for name in ENVIRONMENTS)
+    return _HEAD.format(named) + "\n".join(lines) + "\n"
+
+
+class _Block(str):
+    """Text that is written as a block, line for line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(
+    _Block, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
+    asked = parser.parse_args()
+    stale = [
+        (path, text)
+        for path, text in generated().items()
+        if not path.is_file() or path.read_text() != text
+    ]
+    for path, text in stale:
+        print(f"{path.relative_to(K8S.parent)}: {'stale' if asked.check else 'written'}")
+        if not asked.check:
+            path.write_text(text)
+    return int(asked.check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""What is committed is what `make k8s` would make of `configs/` now."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serve_app.errors import ConfigError
+from tests.k8s import manifests
+from tests.k8s.manifests import K8S, ROOT
+
+_spec = importlib.util.spec_from_file_location("generate", K8S / "generate.py")
+assert _spec is not None
+assert _spec.loader is not None
+generate = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(generate)
+
+
+def test_what_is_committed_is_what_the_configs_say() -> None:
+    for path, text in generate.generated().items():
+        assert path.read_text() == text, f"{path.name} is stale: make k8s"
+
+
+def test_every_overlay_has_its_config() -> None:
+    assert set(generate.OVERLAYS) == set(manifests.OVERLAYS)
+
+
+@pytest.mark.parametrize("name", manifests.OVERLAYS)
+def test_a_ray_service_serves_what_its_file_of_configs_says(name: str) -> None:
+    served = yaml.safe_load(manifests.ray_service(name)["spec"]["serveConfigV2"])
+    written = yaml.safe_load((ROOT / "configs" / generate.OVERLAYS[name]).read_text())
+    written["http_options"]["host"] = "0.0.0.0"
+    written["applications"][0]["args"].pop("jobs", None)  # in SQLite, which pods do not share
+    assert served == written
+
+
+def _written(folder: Path, change: str) -> Path:
+    path = folder / "config.yaml"
+    path.write_text((ROOT / "configs" / "tiny.yaml").read_text().replace(*change.split(" -> ")))
+    return path
+
+
+def test_jobs_in_a_database_that_all_pods_reach_are_kept(tmp_path: Path) -> None:
+    url = "postgresql+asyncpg://chorus@postgres/chorus"
+    path = _written(tmp_path, f"max_concurrent: 2 -> database_url: {url}")
+    args = generate.serve_config(path)["applications"][0]["args"]
+    assert args["jobs"] == {"database_url": url}
+
+
+def test_a_config_with_a_mistake_is_not_made_into_a_manifest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="min_replicass"):
+        generate.serve_config(_written(tmp_path, "min_replicas -> min_replicass"))
