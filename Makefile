@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser postgres test test-long check bench overload load capacity hours scaling tiny
+.PHONY: help install run serve stop browser postgres prometheus test test-long check bench overload load capacity hours scaling watch tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ browser: install  ## Install a headless Chromium, which the tests of the page ne
 postgres:  ## Install PostgreSQL's programs, which tests of jobs need, unless they are there
 	@.ci/postgres
 
+prometheus:  ## Unpack Prometheus, which tests of dashboards and alerts need, unless it is there
+	@.ci/prometheus
+
 test: install  ## Test everything that takes seconds
 	@$(BIN)/python -m pytest
 
@@ -95,6 +98,9 @@ hours: install  ## Measure a recording of three hours against its parts; writes 
 
 scaling: install  ## Measure the autoscaling policies beside Serve's default; writes docs/scaling.md (ARGS="--loads step")
 	@$(BIN)/python -m loadtest.scaling --report docs/scaling.md $(ARGS)
+
+watch: install prometheus  ## Ask every query of monitoring/ of a server under load; writes docs/watched.md
+	@$(BIN)/python -m loadtest.watch --images docs/images --report docs/watched.md $(ARGS)
 
 tiny: install  ## Train the embedded models again (an hour to an hour and a half each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32

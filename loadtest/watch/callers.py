@@ -1,0 +1,160 @@
+"""A server in; everything that one has to see of it provoked, out: a small load of every kind, some
+mistakes, too much at once, and replicas that die."""
+
+import asyncio
+import itertools
+import random
+import threading
+import time
+import wave
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from loadtest.watch.server import KEY, POOR_KEY, ROOT, Server
+from serve_app.client import Client, ClientError, LiveStream
+
+SAMPLES = sorted((ROOT / "tiny/samples").glob("digits-*"))
+PHRASES = sorted((ROOT / "tiny/samples/canary").glob("*-*.*"))
+SPOKEN = ROOT / "tiny/samples/digits-1.wav"
+_TIMES_OVER = 3
+"""Said again, until a stream has some length."""
+_PATH = "/v1/audio/transcriptions"
+_HEADERS = {"Authorization": f"Bearer {KEY}"}
+_PIECE_S = 0.1
+_TIMEOUT_S = 120.0
+
+
+@dataclass(slots=True)
+class Load:
+    """Callers in threads, until they are told to stop."""
+
+    server: Server
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """How often which kind of call ended how."""
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, for_s: float, *, kills: bool = True) -> None:
+        """Everything at once. With `kills` a replica of either kind of model dies in the middle."""
+        kinds: list[tuple[Callable[[], None], float]] = [
+            *[(self.upload, 0.2)] * 3,
+            (self.translate, 0.5),
+            (self.read_events, 0.5),
+            (self.speak, 0.2),
+            (self.speak, 0.2),
+            (self.hand_in_a_job, 3.0),
+            (self.make_mistakes, 1.0),
+            (self.ask_too_much, for_s / 4),
+        ]
+        with ThreadPoolExecutor(len(kinds)) as callers:
+            running = [callers.submit(self._again, *kind) for kind in kinds]
+            self._stop.wait(for_s / 2)
+            if kills:
+                self.server.kill("parakeet-tiny")
+                self.server.kill("parakeet-streaming-tiny")
+            self._stop.wait(for_s / 2)
+            self._stop.set()
+            for each in running:
+                each.result()
+
+    def _again(self, call: Callable[[], None], pause_s: float) -> None:
+        while not self._stop.is_set():
+            try:
+                call()
+                self.outcomes[f"{call.__name__}: answered"] += 1
+            except (ClientError, httpx.HTTPError) as error:
+                self.outcomes[f"{call.__name__}: {type(error).__name__}"] += 1
+            self._stop.wait(pause_s)
+
+    def upload(self) -> None:
+        with self._client() as client:
+            client.transcribe(random.choice(SAMPLES))
+
+    def translate(self) -> None:
+        with self._client() as client:
+            client.transcribe(random.choice(PHRASES), model="canary")
+
+    def read_events(self) -> None:
+        with self._client() as client:
+            for _ in client.stream(random.choice(SAMPLES)):
+                pass
+
+    def speak(self, *, faster: float = 1.0) -> None:
+        asyncio.run(speak(self.server.url, faster=faster))
+
+    def hand_in_a_job(self) -> None:
+        with self._client() as client:
+            client.jobs.submit([str(each) for each in random.sample(SAMPLES, 4)])
+
+    def make_mistakes(self) -> None:
+        with httpx.Client(base_url=self.server.url, headers=_HEADERS, timeout=_TIMEOUT_S) as http:
+            http.post(_PATH, files={"file": b"no audio at all"})
+            http.post(_PATH, files={"file": SAMPLES[0].read_bytes()}, data={"model": "nobody"})
+            http.post(_PATH, files={"file": SAMPLES[0].read_bytes()}, data={"language": "ja"})
+            http.get("/nowhere")
+            http.get("/v1/models", headers={"Authorization": "Bearer wrong"})
+            for _ in range(2):
+                http.get("/v1/models", headers={"Authorization": f"Bearer {POOR_KEY}"})
+            with suppress(httpx.TimeoutException):  # a client that leaves ends its decoder
+                http.post(_PATH, files={"file": long_wav(600.0)}, timeout=0.3)
+
+    def ask_too_much(self) -> None:
+        """More uploads than there are places, and more streams than slots."""
+        with ThreadPoolExecutor(48) as crowd:
+            posted = [crowd.submit(self._post) for _ in range(40)]
+            spoken = [crowd.submit(self.speak, faster=4.0) for _ in range(8)]
+            for each in (*posted, *spoken):
+                with suppress(ClientError, httpx.HTTPError):
+                    each.result()
+
+    def _post(self) -> None:
+        files = {"file": SAMPLES[0].read_bytes()}
+        httpx.post(self.server.url + _PATH, files=files, headers=_HEADERS, timeout=_TIMEOUT_S)
+
+    def _client(self) -> Client:
+        return Client(self.server.url, KEY, timeout_s=_TIMEOUT_S, max_retries=2)
+
+
+async def speak(url: str, *, faster: float = 1.0) -> str:
+    """A recording as it is spoken; the final text.
+
+    Raises:
+        ClientError: it is refused, or ends early.
+    """
+    pcm = pcm_of(SPOKEN) * _TIMES_OVER
+    piece = int(16_000 * _PIECE_S) * 2
+    async with LiveStream(url, KEY, language="en") as stream:
+        reading = asyncio.create_task(_last_text(stream))
+        began_at = time.monotonic()
+        for number, start in zip(itertools.count(1), range(0, len(pcm), piece), strict=False):
+            await stream.send(pcm[start : start + piece])
+            due_s = number * _PIECE_S / faster - (time.monotonic() - began_at)
+            await asyncio.sleep(max(0.0, due_s))
+        await stream.finish()
+        return await reading
+
+
+async def _last_text(stream: LiveStream) -> str:
+    text = ""
+    async for each in stream:
+        text = each.text
+    return text
+
+
+def pcm_of(path: Path) -> bytes:
+    """Of a WAV of 16 kHz, mono, 16 bits."""
+    with wave.open(str(path)) as recording:
+        return recording.readframes(recording.getnframes())
+
+
+def long_wav(duration_s: float) -> bytes:
+    """Silence, which takes a while to decode."""
+    num_bytes = int(duration_s * 16_000) * 2
+    sizes = (36 + num_bytes).to_bytes(4, "little"), num_bytes.to_bytes(4, "little")
+    form = bytes.fromhex("1000000001000100803e0000007d000002001000")
+    return b"RIFF" + sizes[0] + b"WAVEfmt " + form + b"data" + sizes[1] + bytes(num_bytes)
