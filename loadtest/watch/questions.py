@@ -16,7 +16,7 @@ DASHBOARDS = tuple(sorted((FOLDER / "grafana").glob("*.json")))
 RULES = FOLDER / "alerts.yml"
 _JOINS = re.compile(r"(>=|<=|==|!=|>|<|\band\b|\bor\b|\bunless\b)")
 _MATCHING = re.compile(r"^\s*(bool|(on|ignoring|group_left|group_right)\s*\([^)]*\))\s*")
-_NUMBER = re.compile(r"[-+0-9.e]+")
+_NUMBER = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
