@@ -8,7 +8,7 @@ SAMPLES := $(shell ls -v tiny/samples/digits-*)
 PHRASES := $(wildcard tiny/samples/canary/??-*)
 ENGLISH := $(wildcard tiny/samples/canary/en-*)
 -include .env
-export $(filter CHORUS_% HF_%,$(.VARIABLES))
+export $(filter CHORUS_% HF_% OTEL_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
 .PHONY: help install run serve stop browser postgres prometheus test test-long check bench overload load capacity hours scaling watch tiny

@@ -2,7 +2,6 @@
 mistakes, too much at once, and replicas that die."""
 
 import asyncio
-import itertools
 import random
 import threading
 import time
@@ -130,13 +129,17 @@ async def speak(url: str, *, faster: float = 1.0) -> str:
     piece = int(16_000 * _PIECE_S) * 2
     async with LiveStream(url, KEY, language="en") as stream:
         reading = asyncio.create_task(_last_text(stream))
-        began_at = time.monotonic()
-        for number, start in zip(itertools.count(1), range(0, len(pcm), piece), strict=False):
-            await stream.send(pcm[start : start + piece])
-            due_s = number * _PIECE_S / faster - (time.monotonic() - began_at)
-            await asyncio.sleep(max(0.0, due_s))
-        await stream.finish()
-        return await reading
+        try:
+            began_at = time.monotonic()
+            for number, start in enumerate(range(0, len(pcm), piece), start=1):
+                await stream.send(pcm[start : start + piece])
+                due_s = number * _PIECE_S / faster - (time.monotonic() - began_at)
+                await asyncio.sleep(max(0.0, due_s))
+            await stream.finish()
+            return await reading
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
 
 async def _last_text(stream: LiveStream) -> str:
