@@ -96,6 +96,7 @@ class Load:
             http.post(_PATH, files={"file": SAMPLES[0].read_bytes()}, data={"model": "nobody"})
             http.post(_PATH, files={"file": SAMPLES[0].read_bytes()}, data={"language": "ja"})
             http.get("/nowhere")
+            http.get("/ready")  # 503 while a model has no replica
             http.get("/v1/models", headers={"Authorization": "Bearer wrong"})
             for _ in range(2):
                 http.get("/v1/models", headers={"Authorization": f"Bearer {POOR_KEY}"})

@@ -35,7 +35,7 @@ def draw(answers: list[Answer], path: Path, *, title: str, start: float) -> None
         by_panel[answer.panel.title].append(answer)
     num_rows = -(-len(by_panel) // _COLUMNS)
     figure, axes = pyplot.subplots(
-        num_rows, _COLUMNS, figsize=(5.2 * _COLUMNS, 2.9 * num_rows),
+        num_rows, _COLUMNS, figsize=(5.2 * _COLUMNS, 3.1 * num_rows),
         layout="constrained", squeeze=False, sharex=True,
     )  # fmt: skip
     for axis, (name, found) in zip(axes.flat, by_panel.items(), strict=False):
@@ -66,7 +66,7 @@ def _draw_panel(axis: Any, name: str, answers: list[Answer], start: float) -> No
             axis.plot(*zip(*points, strict=True), color=_COLOURS[number], label=label, lw=1.4)
     axis.set_title(name, fontsize=10, loc="left")
     axis.set_ylabel(_UNITS.get(unit, unit), fontsize=8)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, axis.get_ylim()[1] * (1 + 0.1 * -(-len(shown) // 2)))  # the legend's room
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
