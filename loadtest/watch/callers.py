@@ -2,6 +2,7 @@
 mistakes, too much at once, and replicas that die."""
 
 import asyncio
+import io
 import random
 import threading
 import time
@@ -23,6 +24,8 @@ PHRASES = sorted((ROOT / "tiny/samples/canary").glob("*-*.*"))
 SPOKEN = ROOT / "tiny/samples/digits-1.wav"
 _TIMES_OVER = 3
 """Said again, until a stream has some length."""
+_LONG_TIMES_OVER, _LEAVE_AFTER_S = 200, 0.7
+"""Some nine minutes, which take seconds to decode."""
 _PATH = "/v1/audio/transcriptions"
 _HEADERS = {"Authorization": f"Bearer {KEY}"}
 _PIECE_S = 0.1
@@ -49,6 +52,7 @@ class Load:
             (self.hand_in_a_job, 3.0),
             (self.make_mistakes, 1.0),
             (self.ask_too_much, for_s / 4),
+            (self.leave_early, for_s / 8),
         ]
         with ThreadPoolExecutor(len(kinds)) as callers:
             running = [callers.submit(self._again, *kind) for kind in kinds]
@@ -100,14 +104,19 @@ class Load:
             http.get("/v1/models", headers={"Authorization": "Bearer wrong"})
             for _ in range(2):
                 http.get("/v1/models", headers={"Authorization": f"Bearer {POOR_KEY}"})
-            with suppress(httpx.TimeoutException):  # a client that leaves ends its decoder
-                http.post(_PATH, files={"file": long_wav(600.0)}, timeout=0.3)
+
+    def leave_early(self) -> None:
+        """While it is decoded, which ends the decoder."""
+        files = {"file": wav_of(pcm_of(SPOKEN) * _LONG_TIMES_OVER)}
+        limits = httpx.Timeout(_TIMEOUT_S, read=_LEAVE_AFTER_S)
+        with suppress(httpx.ReadTimeout):
+            httpx.post(self.server.url + _PATH, files=files, headers=_HEADERS, timeout=limits)
 
     def ask_too_much(self) -> None:
         """More uploads than there are places, and more streams than slots."""
-        with ThreadPoolExecutor(48) as crowd:
+        with ThreadPoolExecutor(56) as crowd:
             posted = [crowd.submit(self._post) for _ in range(40)]
-            spoken = [crowd.submit(self.speak, faster=4.0) for _ in range(8)]
+            spoken = [crowd.submit(self.speak, faster=2.0) for _ in range(16)]
             for each in (*posted, *spoken):
                 with suppress(ClientError, httpx.HTTPError):
                     each.result()
@@ -156,9 +165,12 @@ def pcm_of(path: Path) -> bytes:
         return recording.readframes(recording.getnframes())
 
 
-def long_wav(duration_s: float) -> bytes:
-    """Silence, which takes a while to decode."""
-    num_bytes = int(duration_s * 16_000) * 2
-    sizes = (36 + num_bytes).to_bytes(4, "little"), num_bytes.to_bytes(4, "little")
-    form = bytes.fromhex("1000000001000100803e0000007d000002001000")
-    return b"RIFF" + sizes[0] + b"WAVEfmt " + form + b"data" + sizes[1] + bytes(num_bytes)
+def wav_of(pcm: bytes) -> bytes:
+    """16 kHz, mono, 16 bits."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as recording:
+        recording.setnchannels(1)
+        recording.setsampwidth(2)
+        recording.setframerate(16_000)
+        recording.writeframes(pcm)
+    return file.getvalue()

@@ -70,7 +70,7 @@ def config_of(folder: Path) -> Path:
     settings["limits"] = {"max_concurrent_requests": 24}
     for model in settings["models"]:
         if "streaming" in model:
-            model["streaming"]["num_slots"] = 6
+            model["streaming"]["num_slots"] = 4
     settings["jobs"] |= {
         "database_url": f"sqlite+aiosqlite:///{folder / 'jobs.sqlite3'}",
         "audio_url": str(folder / "audio"),
