@@ -70,7 +70,8 @@ class Jobs:
                 if self._store is not None:
                     found = await self._store.counts()
                     oldest_s = await self._store.oldest_waiting_s()
-                    self._metrics.found(found.by_status, found.stored_bytes, oldest_s)
+                    by_status = {str(name): num for name, num in found.by_status.items()}
+                    self._metrics.found(by_status, found.stored_bytes, oldest_s)
             except Exception:  # whatever a database raises: the worker logs it, and tries again
                 self._metrics.lost()
             await asyncio.sleep(_LOOK_EVERY_S)

@@ -174,8 +174,7 @@ class Worker:
 
     async def _heard(self, lease: Lease) -> Transcript:
         """One attempt; its time counts from when it has had its turn."""
-        attributes = {"chorus.job_id": lease.job_id, "chorus.file": lease.file_index}
-        with tracing.span("job", attributes):
+        with tracing.span("job", {"chorus.job_id": lease.job_id, "chorus.file": lease.file_index}):
             return await self._attempted(lease)
 
     async def _attempted(self, lease: Lease) -> Transcript:

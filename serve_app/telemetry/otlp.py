@@ -68,7 +68,7 @@ class Exporter:
             [Link(_span_context_of(trace)) for trace in links],
             start_ns,
         )
-        return Span(_trace_of(recorded.get_span_context()), recorded)  # type: ignore[arg-type]  # its attributes may be more
+        return Span(_trace_of(recorded.get_span_context()), recorded)
 
     def fail(self, recorded: Recorded, reason: str) -> None:
         recorded.set_attribute("error.type", reason)

@@ -16,53 +16,53 @@ class SteppedAt:
     num_streams: int
 
 
+@dataclass(slots=True)
+class _Stepped:
+    """The steps of the segment under way."""
+
+    began_at: float
+    slowest: SteppedAt
+    num_steps: int = 0
+    model_s: float = 0.0
+    ended_at: float = 0.0
+
+
 class SegmentSpans:
     """Of one stream in one slot, where its trace is sampled."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._clear()
+        self._stepped: _Stepped | None = None
 
     def stepped(self, step: SteppedAt) -> None:
-        if self._began_at is None:
-            self._began_at = step.began_at
-        self._num_steps += 1
-        self._model_s += step.model_s
-        self._ended_at = step.began_at + step.model_s
-        if self._slowest is None or step.model_s > self._slowest.model_s:
-            self._slowest = step
+        stepped = self._stepped = self._stepped or _Stepped(step.began_at, step)
+        stepped.num_steps += 1
+        stepped.model_s += step.model_s
+        stepped.ended_at = step.began_at + step.model_s
+        stepped.slowest = max(stepped.slowest, step, key=lambda each: each.model_s)
 
     def ended(self, reason: str) -> None:
         """The segment is over, or the stream leaves its slot; nothing where it took no step."""
-        if self._began_at is None or self._slowest is None:
+        stepped, self._stepped = self._stepped, None
+        if stepped is None:
             return
-        now = time.perf_counter()
-        began_ns = tracing.time_ns_of(self._began_at, now=now)
-        ended_ns = tracing.time_ns_of(self._ended_at, now=now)
+        now, slowest = time.perf_counter(), stepped.slowest
         tracing.record(
             "segment",
             self._trace,
-            began_ns,
-            ended_ns,
+            tracing.time_ns_of(stepped.began_at, now=now),
+            tracing.time_ns_of(stepped.ended_at, now=now),
             {
-                "chorus.steps": self._num_steps,
-                "chorus.model_s": self._model_s,
+                "chorus.steps": stepped.num_steps,
+                "chorus.model_s": stepped.model_s,
                 "chorus.end": reason,
             },
         )
-        step_ns = tracing.time_ns_of(self._slowest.began_at, now=now)
+        began_ns = tracing.time_ns_of(slowest.began_at, now=now)
         tracing.record(
             "slowest step",
             self._trace,
-            step_ns,
-            step_ns + int(self._slowest.model_s * 1e9),
-            {"chorus.streams": self._slowest.num_streams},
+            began_ns,
+            began_ns + int(slowest.model_s * 1e9),
+            {"chorus.streams": slowest.num_streams},
         )
-        self._clear()
-
-    def _clear(self) -> None:
-        self._began_at: float | None = None
-        self._ended_at = 0.0
-        self._num_steps = 0
-        self._model_s = 0.0
-        self._slowest: SteppedAt | None = None
