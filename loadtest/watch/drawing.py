@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.watch.answers import Answer
+from loadtest.watch.server import SCRAPE_EVERY_S
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#8c510a", "#999999")
 """Okabe and Ito's, which colour-blind readers can tell apart."""
@@ -63,15 +64,38 @@ def _draw_panel(axis: Any, name: str, answers: list[Answer], start: float) -> No
         _stack(axis, shown)
     else:
         for number, (label, points) in enumerate(shown):
-            axis.plot(*zip(*points, strict=True), color=_COLOURS[number], label=label, lw=1.4)
+            axis.plot(*_with_gaps(points), color=_COLOURS[number], label=label, lw=1.4)
     axis.set_title(name, fontsize=10, loc="left")
     axis.set_ylabel(_UNITS.get(unit, unit), fontsize=8)
-    axis.set_ylim(0, axis.get_ylim()[1] * (1 + 0.1 * -(-len(shown) // 2)))  # the legend's room
+    _leave_room(axis, -(-len(shown) // 2), is_logarithmic=answers[0].panel.is_logarithmic)
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     if shown:
         axis.legend(fontsize=7, frameon=False, ncols=2, loc="upper left")
+
+
+def _leave_room(axis: Any, num_lines: int, *, is_logarithmic: bool) -> None:
+    """For the legend, above what is drawn."""
+    if is_logarithmic:
+        axis.set_yscale("log")
+        low, high = axis.get_ylim()
+        axis.set_ylim(low, high * (high / low) ** (0.11 * num_lines))
+    else:
+        axis.set_ylim(0, axis.get_ylim()[1] * (1 + 0.1 * num_lines))
+
+
+def _with_gaps(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """What was not there is not drawn."""
+    xs: list[float] = []
+    ys: list[float] = []
+    for x, y in points:
+        if xs and x - xs[-1] > 1.5 * SCRAPE_EVERY_S:
+            xs.append(x)
+            ys.append(float("nan"))
+        xs.append(x)
+        ys.append(y)
+    return xs, ys
 
 
 def _stack(axis: Any, lines: list[tuple[str, list[tuple[float, float]]]]) -> None:

@@ -33,6 +33,7 @@ class Panel:
     title: str
     unit: str
     is_stacked: bool
+    is_logarithmic: bool
     targets: tuple[Target, ...]
 
 
@@ -53,7 +54,9 @@ def panels_of(path: Path, *, interval: str) -> list[Panel]:
 
 def _panel(panel: dict[str, Any], interval: str) -> Panel:
     defaults = panel["fieldConfig"]["defaults"]
-    stacking = defaults.get("custom", {}).get("stacking", {}).get("mode", "none")
+    custom = defaults["custom"]
+    is_stacked = custom["stacking"]["mode"] != "none"
+    is_logarithmic = custom["scaleDistribution"]["type"] == "log"
     targets = [
         Target(
             each["expr"].replace("$__rate_interval", interval).replace("$model", ".*"),
@@ -61,7 +64,7 @@ def _panel(panel: dict[str, Any], interval: str) -> Panel:
         )
         for each in panel["targets"]
     ]
-    return Panel(panel["title"], defaults.get("unit", ""), stacking != "none", tuple(targets))
+    return Panel(panel["title"], defaults["unit"], is_stacked, is_logarithmic, tuple(targets))
 
 
 def alerts_of(path: Path = RULES) -> list[Alert]:

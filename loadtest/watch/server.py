@@ -57,7 +57,8 @@ class Server:
 
 
 def config_of(folder: Path) -> Path:
-    """`configs/tiny.yaml` with few slots and places, so that a small load fills them, and keys."""
+    """`configs/tiny.yaml` with few slots and places, so that a small load fills them and makes it
+    scale, and keys."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "configs/tiny.yaml").read_text())
     application = document["applications"][0]
     settings = application["args"]
@@ -71,6 +72,8 @@ def config_of(folder: Path) -> Path:
     for model in settings["models"]:
         if "streaming" in model:
             model["streaming"]["num_slots"] = 4
+    for deployment in application["deployments"]:
+        deployment.get("autoscaling_config", {}).update(upscale_delay_s=2, downscale_delay_s=20)
     settings["jobs"] |= {
         "database_url": f"sqlite+aiosqlite:///{folder / 'jobs.sqlite3'}",
         "audio_url": str(folder / "audio"),
