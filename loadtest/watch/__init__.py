@@ -5,5 +5,5 @@ server      a small server of everything, and a Prometheus that scrapes it
 callers     its load: uploads, events, live streams, jobs, mistakes, too much, and lost replicas
 questions   the queries of monitoring/, as Prometheus takes them
 answers     what came of each
-drawing     the panels, as one would see them
+drawing     the panels, as one would see them; `page`: all of it, written down
 """
