@@ -57,12 +57,22 @@ class Load:
             running = [callers.submit(self._again, *kind) for kind in kinds]
             self._stop.wait(for_s / 2)
             if kills:
-                self.server.kill("parakeet-tiny")
-                self.server.kill("parakeet-streaming-tiny")
+                self._kill()
             self._stop.wait(for_s / 2)
             self._stop.set()
             for each in running:
                 each.result()
+
+    def _kill(self) -> None:
+        """While they are at work."""
+        with ThreadPoolExecutor(12) as crowd:
+            posted = [crowd.submit(self._post) for _ in range(12)]
+            self._stop.wait(0.5)
+            self.server.kill("parakeet-tiny")
+            self.server.kill("parakeet-streaming-tiny")
+            for each in posted:
+                with suppress(httpx.HTTPError):
+                    each.result()
 
     def _again(self, call: Callable[[], None], pause_s: float) -> None:
         while not self._stop.is_set():
