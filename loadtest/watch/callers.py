@@ -26,6 +26,8 @@ _TIMES_OVER = 3
 """Said again, until a stream has some length."""
 _LONG_TIMES_OVER, _LEAVE_AFTER_S = 200, 0.7
 """Some nine minutes, which take seconds to decode."""
+_BUSY_TIMES_OVER = 20
+"""Some minute, which the model is at for a while."""
 _PATH = "/v1/audio/transcriptions"
 _HEADERS = {"Authorization": f"Bearer {KEY}"}
 _PIECE_S = 0.1
@@ -66,8 +68,9 @@ class Load:
     def _kill(self) -> None:
         """While they are at work."""
         with ThreadPoolExecutor(12) as crowd:
-            posted = [crowd.submit(self._post) for _ in range(12)]
-            self._stop.wait(0.5)
+            long = wav_of(pcm_of(SPOKEN) * _BUSY_TIMES_OVER)
+            posted = [crowd.submit(self._post, long) for _ in range(12)]
+            self._stop.wait(2.0)
             self.server.kill("parakeet-tiny")
             self.server.kill("parakeet-streaming-tiny")
             for each in posted:
@@ -124,15 +127,16 @@ class Load:
     def ask_too_much(self) -> None:
         """More uploads than there are places, and more streams than slots."""
         with ThreadPoolExecutor(56) as crowd:
-            posted = [crowd.submit(self._post) for _ in range(40)]
+            short = SAMPLES[0].read_bytes()
+            posted = [crowd.submit(self._post, short) for _ in range(40)]
             spoken = [crowd.submit(self.speak, faster=2.0) for _ in range(16)]
             for each in (*posted, *spoken):
                 with suppress(ClientError, httpx.HTTPError):
                     each.result()
 
-    def _post(self) -> None:
-        files = {"file": SAMPLES[0].read_bytes()}
-        httpx.post(self.server.url + _PATH, files=files, headers=_HEADERS, timeout=_TIMEOUT_S)
+    def _post(self, audio: bytes) -> None:
+        url, files = self.server.url + _PATH, {"file": audio}
+        httpx.post(url, files=files, headers=_HEADERS, timeout=_TIMEOUT_S)
 
     def _client(self) -> Client:
         return Client(self.server.url, KEY, timeout_s=_TIMEOUT_S, max_retries=2)

@@ -22,6 +22,8 @@ _UNITS = {
 _SCALES = {"percentunit": 100.0, "bytes": 1e-6}
 _COLUMNS = 3
 _MAX_SERIES = 8
+_LONG_LABEL = 28
+"""Of which two do not fit beside each other."""
 
 
 def draw(answers: list[Answer], path: Path, *, title: str, start: float) -> None:
@@ -67,12 +69,15 @@ def _draw_panel(axis: Any, name: str, answers: list[Answer], start: float) -> No
             axis.plot(*_with_gaps(points), color=_COLOURS[number], label=label, lw=1.4)
     axis.set_title(name, fontsize=10, loc="left")
     axis.set_ylabel(_UNITS.get(unit, unit), fontsize=8)
-    _leave_room(axis, -(-len(shown) // 2), is_logarithmic=answers[0].panel.is_logarithmic)
+    num_columns = 1 if any(len(label) > _LONG_LABEL for label, _ in shown) else 2
+    num_lines = -(-len(shown) // num_columns)
+    _leave_room(axis, num_lines, is_logarithmic=answers[0].panel.is_logarithmic)
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     if shown:
-        axis.legend(fontsize=7, frameon=False, ncols=2, loc="upper left")
+        legend = axis.legend(fontsize=7, frameon=False, ncols=num_columns, loc="upper left")
+        legend.set_in_layout(False)
 
 
 def _leave_room(axis: Any, num_lines: int, *, is_logarithmic: bool) -> None:
