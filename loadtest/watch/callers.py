@@ -24,8 +24,6 @@ PHRASES = sorted((ROOT / "tiny/samples/canary").glob("*-*.*"))
 SPOKEN = ROOT / "tiny/samples/digits-1.wav"
 _TIMES_OVER = 3
 """Said again, until a stream has some length."""
-_LONG_TIMES_OVER, _LEAVE_AFTER_S = 200, 0.7
-"""Some nine minutes, which take seconds to decode."""
 _BUSY_TIMES_OVER = 20
 """Some minute, which the model is at for a while."""
 _PATH = "/v1/audio/transcriptions"
@@ -44,7 +42,8 @@ class Load:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, for_s: float, *, kills: bool = True) -> None:
-        """Everything at once. With `kills` a replica of either kind of model dies in the middle."""
+        """Everything at once. With `kills` a replica of either kind of model, and a
+        decoder, die in the middle."""
         kinds: list[tuple[Callable[[], None], float]] = [
             *[(self.upload, 0.2)] * 3,
             (self.translate, 0.5),
@@ -53,7 +52,6 @@ class Load:
             (self.hand_in_a_job, 3.0),
             (self.make_mistakes, 1.0),
             (self.ask_too_much, for_s / 4),
-            (self.leave_early, for_s / 8),
         ]
         with ThreadPoolExecutor(len(kinds)) as callers:
             running = [callers.submit(self._again, *kind) for kind in kinds]
@@ -71,8 +69,9 @@ class Load:
             long = wav_of(pcm_of(SPOKEN) * _BUSY_TIMES_OVER)
             posted = [crowd.submit(self._post, long) for _ in range(12)]
             self._stop.wait(2.0)
-            self.server.kill("parakeet-tiny")
-            self.server.kill("parakeet-streaming-tiny")
+            self.server.kill("ServeReplica:chorus:parakeet-tiny")
+            self.server.kill("ServeReplica:chorus:parakeet-streaming-tiny")
+            self.server.kill("serve_app.audio.sandbox.child")
             for each in posted:
                 with suppress(httpx.HTTPError):
                     each.result()
@@ -116,13 +115,6 @@ class Load:
             http.get("/v1/models", headers={"Authorization": "Bearer wrong"})
             for _ in range(2):
                 http.get("/v1/models", headers={"Authorization": f"Bearer {POOR_KEY}"})
-
-    def leave_early(self) -> None:
-        """While it is decoded, which ends the decoder."""
-        files = {"file": wav_of(pcm_of(SPOKEN) * _LONG_TIMES_OVER)}
-        limits = httpx.Timeout(_TIMEOUT_S, read=_LEAVE_AFTER_S)
-        with suppress(httpx.ReadTimeout):
-            httpx.post(self.server.url + _PATH, files=files, headers=_HEADERS, timeout=limits)
 
     def ask_too_much(self) -> None:
         """More uploads than there are places, and more streams than slots."""

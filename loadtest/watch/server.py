@@ -45,11 +45,11 @@ class Server:
     folder: Path
     """Its configuration, its jobs, and under `ray` the logs of all its processes."""
 
-    def kill(self, deployment: str) -> None:
-        """One replica of it, by SIGKILL; nothing where there is none."""
+    def kill(self, title: str) -> None:
+        """The first process of its own that is so called, by SIGKILL; nothing where there is none."""
         for child in self.process.children(recursive=True):
             try:
-                if f"ServeReplica:chorus:{deployment}" in " ".join(child.cmdline()):
+                if title in " ".join(child.cmdline()):
                     child.kill()
                     return
             except psutil.Error:

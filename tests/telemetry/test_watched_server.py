@@ -27,7 +27,7 @@ PHRASE = ROOT / "tiny/samples/canary/en-1.wav"
 SECRET_NAME = "diagnosis-of-mr-quimby.wav"
 RAYS_OWN = {"list"}
 """A word of the phrase that Ray's own logs have, too."""
-NEEDS_FAULTS = ("chunk_retries", "slots_moved", "scaling_changes", 'code=~"5..')
+NEEDS_FAULTS = ("chunk_retries", "slots_moved", "scaling_changes", "decoder_losses", 'code=~"5..')
 """Nothing dies here, and nothing scales: `make watch` kills for these."""
 
 
@@ -213,7 +213,7 @@ def test_log_lines_of_a_request_name_its_trace(watched: Watched) -> None:
         headers={"Authorization": f"Bearer {KEY}", "traceparent": traceparent(0xE1)},
         timeout=60,
     )
-    watched.server.kill("parakeet-tiny")
+    watched.server.kill("ServeReplica:chorus:parakeet-tiny")
     watched.post(UPLOAD, 0xE2)  # "a replica was lost; its call goes to another"
     logs = (watched.server.folder / "ray").rglob("replica_*Preprocessor*.log")
     lines = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
