@@ -46,7 +46,7 @@ class Server:
     """Its configuration, its jobs, and under `ray` the logs of all its processes."""
 
     def kill(self, title: str) -> None:
-        """The first process of its own that is so called, by SIGKILL; nothing where there is none."""
+        """The first process of its own that is so called, by SIGKILL; nothing if there is none."""
         for child in self.process.children(recursive=True):
             try:
                 if title in " ".join(child.cmdline()):
