@@ -31,7 +31,7 @@ from serve_app.pipelines.progress import Told
 from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
 from serve_app.pipelines.wording import Wordsmith
 from serve_app.telemetry import replica
-from serve_app.telemetry.metrics import PreprocessorMetrics
+from serve_app.telemetry.metrics import DecoderMetrics, PreprocessorMetrics
 from serve_app.transcript.joining.speakers import TurnRules
 from serve_app.transcript.types import Segment, Transcript
 
@@ -69,7 +69,7 @@ class Preprocessor:
         self._places_for_long = asyncio.Semaphore(max(1, config.num_decoders - 1))
         self._places_for_jobs = asyncio.Semaphore(max(1, config.num_decoders - 2))
         self._wordsmith = Wordsmith.of(config.profanity_file)
-        self._metrics = PreprocessorMetrics()
+        self._metrics, self._decoder_metrics = PreprocessorMetrics(), DecoderMetrics()
         self._decoders = DecoderPool(
             num_decoders=config.num_decoders,
             max_waiting=config.max_waiting,
@@ -169,11 +169,8 @@ class Preprocessor:
             underway.is_held_back = lambda: share.is_waited_for
             recognizer = TellingRecognizer(
                 self._recognizer(model.name, waits=told is not None),
-                underway,
-                ahead,
-                self._tellers[model.name],
-                watch.heard,
-            )
+                underway, ahead, self._tellers[model.name], watch.heard,
+            )  # fmt: skip
 
             def recognized(heard: AsyncIterator[Block]) -> speakers.Parts:
                 return offline.transcribe(
@@ -258,7 +255,7 @@ class Preprocessor:
                 num_held_back=handed.num_waiting,
                 held_back_s=handed.waiting_s,
             )
-        self._metrics.tell_decoders(
+        self._decoder_metrics.tell(
             num=len(self._decoders.pids),
             num_busy=self._decoders.num_busy,
             num_waited_for=self._decoders.num_waiting,

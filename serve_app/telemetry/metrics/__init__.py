@@ -8,11 +8,12 @@ from serve_app.telemetry.metrics.declaring import declared
 from serve_app.telemetry.metrics.ingress import IngressMetrics, LinkMetrics, SocketMetrics
 from serve_app.telemetry.metrics.jobs import JobMetrics
 from serve_app.telemetry.metrics.models import RecognizerMetrics, StreamingMetrics
-from serve_app.telemetry.metrics.preprocessor import PreprocessorMetrics
+from serve_app.telemetry.metrics.preprocessor import DecoderMetrics, PreprocessorMetrics
 from serve_app.telemetry.metrics.process import ProcessMetrics
 from serve_app.telemetry.metrics.scaling import ScalingMetrics
 
 __all__ = [
+    "DecoderMetrics",
     "IngressMetrics",
     "JobMetrics",
     "LinkMetrics",

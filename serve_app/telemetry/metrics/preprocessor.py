@@ -48,15 +48,6 @@ class PreprocessorMetrics:
         self.held_back_s = gauge(
             "chorus_held_back_audio_seconds", "The audio of these chunks.", "model"
         )
-        self.decoders = gauge("chorus_decoders", "Decoder processes that are alive.")
-        self.decoders_busy = gauge("chorus_decoders_busy", "Those of them at work.")
-        self.decoders_waited_for = gauge(
-            "chorus_decoders_waited_for", "Recordings that wait for a decoder."
-        )
-        self.decoder_losses = counter(
-            "chorus_decoder_losses", "Decoders that have ended and were replaced."
-        )
-        self._num_lost = 0
 
     def tell_work(
         self,
@@ -74,7 +65,22 @@ class PreprocessorMetrics:
         self.held_back_chunks.set(num_held_back, tags=tags)
         self.held_back_s.set(held_back_s, tags=tags)
 
-    def tell_decoders(self, *, num: int, num_busy: int, num_waited_for: int, num_lost: int) -> None:
+
+class DecoderMetrics:
+    """Its decoders."""
+
+    def __init__(self) -> None:
+        self.decoders = gauge("chorus_decoders", "Decoder processes that are alive.")
+        self.decoders_busy = gauge("chorus_decoders_busy", "Those of them at work.")
+        self.decoders_waited_for = gauge(
+            "chorus_decoders_waited_for", "Recordings that wait for a decoder."
+        )
+        self.decoder_losses = counter(
+            "chorus_decoder_losses", "Decoders that have ended and were replaced."
+        )
+        self._num_lost = 0
+
+    def tell(self, *, num: int, num_busy: int, num_waited_for: int, num_lost: int) -> None:
         """Now; `num_lost` since the replica began."""
         self.decoders.set(num)
         self.decoders_busy.set(num_busy)
