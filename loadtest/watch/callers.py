@@ -24,6 +24,7 @@ PHRASES = sorted((ROOT / "tiny/samples/canary").glob("*-*.*"))
 SPOKEN = ROOT / "tiny/samples/digits-1.wav"
 _TIMES_OVER = 3
 """Said again, until a stream has some length."""
+_FROZEN_S = 4.0
 _BUSY_TIMES_OVER = 20
 """Some minute, which the model is at for a while."""
 _PATH = "/v1/audio/transcriptions"
@@ -64,14 +65,18 @@ class Load:
                 each.result()
 
     def _kill(self) -> None:
-        """While they are at work."""
+        """While they are at work: a model that stands still has some before it dies."""
+        model = self.server.process_of("ServeReplica:chorus:parakeet-tiny")
+        if model is not None:
+            model.suspend()
         with ThreadPoolExecutor(12) as crowd:
             long = wav_of(pcm_of(SPOKEN) * _BUSY_TIMES_OVER)
             posted = [crowd.submit(self._post, long) for _ in range(12)]
-            self._stop.wait(2.0)
-            self.server.kill("ServeReplica:chorus:parakeet-tiny")
-            self.server.kill("ServeReplica:chorus:parakeet-streaming-tiny")
-            self.server.kill("serve_app.audio.sandbox.child")
+            self._stop.wait(_FROZEN_S)
+            streaming = self.server.process_of("ServeReplica:chorus:parakeet-streaming-tiny")
+            for each in (model, streaming, self.server.process_of("audio.sandbox.child")):
+                if each is not None:
+                    each.kill()
             for each in posted:
                 with suppress(httpx.HTTPError):
                     each.result()

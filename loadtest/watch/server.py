@@ -45,15 +45,15 @@ class Server:
     folder: Path
     """Its configuration, its jobs, and under `ray` the logs of all its processes."""
 
-    def kill(self, title: str) -> None:
-        """The first process of its own that is so called, by SIGKILL; nothing if there is none."""
+    def process_of(self, title: str) -> psutil.Process | None:
+        """The first of its own that is so called."""
         for child in self.process.children(recursive=True):
             try:
                 if title in " ".join(child.cmdline()):
-                    child.kill()
-                    return
+                    return child
             except psutil.Error:
                 continue
+        return None
 
 
 def config_of(folder: Path) -> Path:

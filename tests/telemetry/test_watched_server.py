@@ -213,7 +213,9 @@ def test_log_lines_of_a_request_name_its_trace(watched: Watched) -> None:
         headers={"Authorization": f"Bearer {KEY}", "traceparent": traceparent(0xE1)},
         timeout=60,
     )
-    watched.server.kill("ServeReplica:chorus:parakeet-tiny")
+    model = watched.server.process_of("ServeReplica:chorus:parakeet-tiny")
+    assert model is not None
+    model.kill()
     watched.post(UPLOAD, 0xE2)  # "a replica was lost; its call goes to another"
     logs = (watched.server.folder / "ray").rglob("replica_*Preprocessor*.log")
     lines = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
