@@ -4,6 +4,7 @@ mistakes, too much at once, and replicas that die."""
 import asyncio
 import io
 import random
+import re
 import threading
 import time
 import wave
@@ -24,9 +25,9 @@ PHRASES = sorted((ROOT / "tiny/samples/canary").glob("*-*.*"))
 SPOKEN = ROOT / "tiny/samples/digits-1.wav"
 _TIMES_OVER = 3
 """Said again, until a stream has some length."""
-_FROZEN_S = 4.0
-_BUSY_TIMES_OVER = 20
-"""Some minute, which the model is at for a while."""
+_BUSY_TIMES_OVER, _BUSY_WITHIN_S = 40, 30.0
+"""Some minutes, which the model is at for a while."""
+_WAITING = re.compile(r'^ray_chorus_waiting_chunks\{.*model="parakeet-tiny".*\} ([0-9.]+)', re.M)
 _PATH = "/v1/audio/transcriptions"
 _HEADERS = {"Authorization": f"Bearer {KEY}"}
 _PIECE_S = 0.1
@@ -65,14 +66,12 @@ class Load:
                 each.result()
 
     def _kill(self) -> None:
-        """While they are at work: a model that stands still has some before it dies."""
-        model = self.server.process_of("ServeReplica:chorus:parakeet-tiny")
-        if model is not None:
-            model.suspend()
+        """While they are at work: what a replica had not taken yet, Serve itself gives another."""
         with ThreadPoolExecutor(12) as crowd:
             long = wav_of(pcm_of(SPOKEN) * _BUSY_TIMES_OVER)
             posted = [crowd.submit(self._post, long) for _ in range(12)]
-            self._stop.wait(_FROZEN_S)
+            self._wait_for_chunks()
+            model = self.server.process_of("ServeReplica:chorus:parakeet-tiny")
             streaming = self.server.process_of("ServeReplica:chorus:parakeet-streaming-tiny")
             for each in (model, streaming, self.server.process_of("audio.sandbox.child")):
                 if each is not None:
@@ -80,6 +79,14 @@ class Load:
             for each in posted:
                 with suppress(httpx.HTTPError):
                     each.result()
+
+    def _wait_for_chunks(self) -> None:
+        """Until some wait in the replica."""
+        give_up_at = time.monotonic() + _BUSY_WITHIN_S
+        while time.monotonic() < give_up_at and not self._stop.wait(0.2):
+            scraped = httpx.get(self.server.metrics_url, timeout=_TIMEOUT_S).text
+            if any(float(found) > 0 for found in _WAITING.findall(scraped)):
+                return
 
     def _again(self, call: Callable[[], None], pause_s: float) -> None:
         while not self._stop.is_set():
