@@ -8,10 +8,10 @@ SAMPLES := $(shell ls -v tiny/samples/digits-*)
 PHRASES := $(wildcard tiny/samples/canary/??-*)
 ENGLISH := $(wildcard tiny/samples/canary/en-*)
 -include .env
-export $(filter CHORUS_% HF_%,$(.VARIABLES))
+export $(filter CHORUS_% HF_% OTEL_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser postgres kustomize k8s test test-long check bench overload load capacity hours scaling tiny
+.PHONY: help install run serve stop browser postgres kustomize prometheus k8s test test-long check bench overload load capacity hours scaling watch tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ kustomize:  ## Find or fetch a kubectl that builds k8s/, which its tests need
 k8s: install  ## Write into k8s/ what it takes from configs/ (CI checks that it was done)
 	@$(BIN)/python k8s/generate.py
 
+prometheus:  ## Unpack Prometheus, which tests of dashboards and alerts need, unless it is there
+	@.ci/prometheus
+
 test: install  ## Test everything that takes seconds
 	@$(BIN)/python -m pytest
 
@@ -101,6 +104,9 @@ hours: install  ## Measure a recording of three hours against its parts; writes 
 
 scaling: install  ## Measure the autoscaling policies beside Serve's default; writes docs/scaling.md (ARGS="--loads step")
 	@$(BIN)/python -m loadtest.scaling --report docs/scaling.md $(ARGS)
+
+watch: install prometheus  ## Ask every query of monitoring/ of a server under load; writes docs/watched.md
+	@$(BIN)/python -m loadtest.watch --images docs/images --report docs/watched.md $(ARGS)
 
 tiny: install  ## Train the embedded models again (an hour to an hour and a half each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32

@@ -12,11 +12,13 @@ from serve_app.jobs.database import CONNECTION_ERRORS, checked_url
 from serve_app.jobs.opening import callbacks_of, open_audio, open_store
 from serve_app.jobs.store import JobStore
 from serve_app.jobs.worker import Worker
-from serve_app.telemetry import join_serve_logs
+from serve_app.telemetry import replica
+from serve_app.telemetry.metrics import JobMetrics
 
 logger = logging.getLogger(__name__)
 
 _TRY_AGAIN_S = 5.0
+_LOOK_EVERY_S = 5.0
 _LOST: tuple[type[Exception], ...] = (ConfigError, *CONNECTION_ERRORS)
 
 
@@ -30,7 +32,7 @@ class Jobs:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, config: JobsConfig, preprocessor: Handle
     ) -> None:
-        join_serve_logs()
+        replica.begin("Jobs")
         return_large_blocks()
         checked_url(config.database_url)
         self._config = config
@@ -38,7 +40,10 @@ class Jobs:
         self._transcriber = ServeTranscriber(preprocessor)
         self._store: JobStore | None = None
         self._worker: Worker | None = None
+        self._metrics = JobMetrics()
         self._opening = asyncio.create_task(self._open())
+        self._looking = asyncio.create_task(self._look())
+        self._pulse = replica.Pulse("Jobs", self._beat)
 
     async def _open(self) -> None:
         while self._worker is None:
@@ -46,12 +51,34 @@ class Jobs:
                 audio = await open_audio(self._config)
                 self._store = await open_store(self._config)
                 self._worker = Worker(
-                    self._store, audio, self._transcriber, self._config, self._callbacks
+                    self._store,
+                    audio,
+                    self._transcriber,
+                    self._config,
+                    self._callbacks,
+                    ended=lambda outcome: self._metrics.ended.inc(tags={"outcome": outcome}),
                 )
             except _LOST as error:
                 logger.error("jobs cannot be worked on yet: %s", error)
                 await asyncio.sleep(_TRY_AGAIN_S)
         self._worker.start()
+
+    async def _look(self) -> None:
+        """See what lies in the database, again and again."""
+        while True:
+            try:
+                if self._store is not None:
+                    found = await self._store.counts()
+                    oldest_s = await self._store.oldest_waiting_s()
+                    by_status = {str(name): num for name, num in found.by_status.items()}
+                    self._metrics.found(by_status, found.stored_bytes, oldest_s)
+            except Exception:  # whatever a database raises: the worker logs it, and tries again
+                self._metrics.lost()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _beat(self) -> None:
+        num_under_way = self._worker.num_under_way if self._worker is not None else 0
+        self._metrics.beat(num_under_way, self._config.max_concurrent)
 
     async def check_health(self) -> None:
         if self._opening.done() and (self._worker is None or not self._worker.is_alive):
@@ -59,10 +86,12 @@ class Jobs:
 
     async def __del__(self) -> None:
         """What is under way is given back; another replica begins it again."""
-        self._opening.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._opening
+        for task in (self._opening, self._looking):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         if self._worker is not None:
             await self._worker.close()
         if self._store is not None:
             await self._store.close()
+        await self._pulse.close()

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
 from serve_app.allocator import return_large_blocks
 from serve_app.audio.sandbox import DecoderPool
@@ -19,6 +20,7 @@ from serve_app.deployments.demand.workload import Underway, Workload
 from serve_app.deployments.diarization.client import ServeDiarizer
 from serve_app.deployments.routing import Handle, ServeRecognizer
 from serve_app.deployments.scaling.sleep import RollCall
+from serve_app.deployments.watching.recording import RecordingWatch
 from serve_app.errors import DeadlineExceededError
 from serve_app.jobs.audio import fetch
 from serve_app.models.protocols import ModelInfo
@@ -28,9 +30,12 @@ from serve_app.pipelines.load import Load
 from serve_app.pipelines.progress import Told
 from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
 from serve_app.pipelines.wording import Wordsmith
-from serve_app.telemetry import PreprocessorMetrics, join_serve_logs
+from serve_app.telemetry import replica
+from serve_app.telemetry.metrics import DecoderMetrics, PreprocessorMetrics
 from serve_app.transcript.joining.speakers import TurnRules
 from serve_app.transcript.types import Segment, Transcript
+
+Watching: TypeAlias = Underway | Told | RecordingWatch
 
 
 class Preprocessor:
@@ -45,7 +50,7 @@ class Preprocessor:
         handles: dict[str, Handle],
         diarizers: tuple[ModelConfig, ...] = (),
     ) -> None:
-        join_serve_logs()
+        replica.begin("Preprocessor")
         return_large_blocks()
         self._models = {model.name: model for model in models}
         self._diarizers = {model.name: model for model in diarizers}
@@ -64,7 +69,7 @@ class Preprocessor:
         self._places_for_long = asyncio.Semaphore(max(1, config.num_decoders - 1))
         self._places_for_jobs = asyncio.Semaphore(max(1, config.num_decoders - 2))
         self._wordsmith = Wordsmith.of(config.profanity_file)
-        self._metrics = PreprocessorMetrics()
+        self._metrics, self._decoder_metrics = PreprocessorMetrics(), DecoderMetrics()
         self._decoders = DecoderPool(
             num_decoders=config.num_decoders,
             max_waiting=config.max_waiting,
@@ -73,6 +78,7 @@ class Preprocessor:
             max_audio_s=max_audio_s,
         )
         await self._decoders.start()
+        self._pulse = replica.Pulse("Preprocessor", self._beat)
 
     async def transcribe(self, upload: bytes, request: TranscriptionRequest) -> Transcript:
         """See `Transcriber.transcribe`."""
@@ -87,21 +93,22 @@ class Preprocessor:
     ) -> AsyncGenerator[Segment | Transcript, None]:
         """See `Transcriber.stream`."""
         deadline = asyncio.get_running_loop().time() + request.timeout_s
-        async with aclosing(self._parts(upload, request)) as parts:
-            while True:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        part = await anext(parts)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError as error:
-                    raise DeadlineExceededError(request.timeout_s) from error
-                if isinstance(part, Transcript):
-                    self._count(part)
-                yield part
+        with RecordingWatch(self._metrics, request.model, request.trace) as watch:
+            async with aclosing(self._parts(upload, request, watch)) as parts:
+                while True:
+                    try:
+                        async with asyncio.timeout_at(deadline):
+                            part = await anext(parts)
+                    except StopAsyncIteration:
+                        return
+                    except TimeoutError as error:
+                        raise DeadlineExceededError(request.timeout_s) from error
+                    if isinstance(part, Transcript):
+                        watch.transcribed(part)
+                    yield part
 
     async def _parts(
-        self, upload: bytes, request: TranscriptionRequest
+        self, upload: bytes, request: TranscriptionRequest, watch: RecordingWatch
     ) -> AsyncGenerator[Segment | Transcript, None]:
         expected_s = expected_audio_s(upload, longest_s=self._max_audio_s)
         model = self._models[request.model]
@@ -113,7 +120,7 @@ class Preprocessor:
                         upload, channel=request.channel, unheard_s=model.max_chunk_s
                     )
                 ) as blocks,
-                aclosing(self._recognized(blocks, request, underway)) as parts,
+                aclosing(self._recognized(blocks, request, underway, watch)) as parts,
             ):
                 async for part in parts:
                     yield part
@@ -124,7 +131,10 @@ class Preprocessor:
         """See `StoredTranscriber.stream_stored`. It leaves a decoder to those who wait."""
         model, told = self._models[request.model], Told(expected_s)
         # Nobody waits for what a job has before it, only for what it has under way.
-        with self._workloads[model.name].recording(0.0) as underway:
+        with (
+            RecordingWatch(self._metrics, model.name, request.trace) as watch,
+            self._workloads[model.name].recording(0.0) as underway,
+        ):
             async with (
                 self._places_for_jobs,
                 self._places_for_long,
@@ -136,13 +146,13 @@ class Preprocessor:
                         unheard_s=model.max_chunk_s,
                     )
                 ) as blocks,
-                aclosing(self._recognized(blocks, request, underway, told)) as parts,
+                aclosing(self._recognized(blocks, request, underway, watch, told)) as parts,
                 aclosing(told.instead_of_segments(parts)) as told_parts,
             ):
                 yield told.progress  # it has had its turn
                 async for part in told_parts:
                     if isinstance(part, Transcript):
-                        self._count(part)
+                        watch.transcribed(part)
                     yield part
 
     async def _recognized(
@@ -150,18 +160,17 @@ class Preprocessor:
         blocks: AsyncIterator[Block],
         request: TranscriptionRequest,
         underway: Underway,
+        watch: RecordingWatch,
         told: Told | None = None,
     ) -> AsyncGenerator[Segment | Transcript, None]:
         model, ahead = self._models[request.model], self._ahead[request.model]
-        watching: list[Underway | Told] = [underway, *([told] if told else [])]
+        watching: list[Watching] = [underway, watch, *([told] if told else [])]
         with ahead.share() as share:
             underway.is_held_back = lambda: share.is_waited_for
             recognizer = TellingRecognizer(
                 self._recognizer(model.name, waits=told is not None),
-                underway,
-                ahead,
-                self._tellers[model.name],
-            )
+                underway, ahead, self._tellers[model.name], watch.heard,
+            )  # fmt: skip
 
             def recognized(heard: AsyncIterator[Block]) -> speakers.Parts:
                 return offline.transcribe(
@@ -226,6 +235,7 @@ class Preprocessor:
 
     async def __del__(self) -> None:
         await self._decoders.close()
+        await self._pulse.close()
 
     def _recognizer(self, model: str, *, waits: bool) -> ServeRecognizer:
         def lost() -> None:
@@ -234,10 +244,23 @@ class Preprocessor:
 
         return ServeRecognizer(model, self._handles[model], lost, waits=waits)
 
-    def _count(self, transcript: Transcript) -> None:
-        if transcript.duration_s:
-            self._metrics.audio_s.inc(transcript.duration_s, tags={"model": transcript.model})
-        self._metrics.decode_s.observe(transcript.stage_times.decode_s)
+    def _beat(self) -> None:
+        for name, workload in self._workloads.items():
+            handed = self._ahead[name].handed
+            load = workload.load()
+            self._metrics.tell_work(
+                name,
+                num_recordings=load.num_recordings,
+                remaining_s=load.remaining_audio_s,
+                num_held_back=handed.num_waiting,
+                held_back_s=handed.waiting_s,
+            )
+        self._decoder_metrics.tell(
+            num=len(self._decoders.pids),
+            num_busy=self._decoders.num_busy,
+            num_waited_for=self._decoders.num_waiting,
+            num_lost=self._decoders.num_lost,
+        )
 
 
 def _ahead(config: PreprocessorConfig, model: ModelConfig) -> Ahead:
@@ -250,7 +273,7 @@ def _ahead(config: PreprocessorConfig, model: ModelConfig) -> Ahead:
 
 
 async def _counted(
-    blocks: AsyncIterator[Block], watching: Sequence[Underway | Told]
+    blocks: AsyncIterator[Block], watching: Sequence[Watching]
 ) -> AsyncIterator[Block]:
     async for block in blocks:
         if block.channel == 0:

@@ -12,7 +12,8 @@ from serve_app.deployments.batching.pace import BatchReport
 from serve_app.deployments.demand.told import Holding, full_batches
 from serve_app.models.loader import load_recognizer
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
-from serve_app.telemetry import RecognizerMetrics, join_serve_logs
+from serve_app.telemetry import replica
+from serve_app.telemetry.metrics import RecognizerMetrics
 
 _COLLECT_AT_MOST = 128
 _COLLECT_FOR_S = 0.001
@@ -24,12 +25,13 @@ class Recognizer:
     """Ready once its model is loaded and warmed up."""
 
     async def __init__(self, config: ModelConfig) -> None:  # type: ignore[misc]  # Serve awaits it
-        join_serve_logs()
+        replica.begin(config.name)
         self._default_batch = self._batch = config.batch
         self._holding = Holding()
         self._model = await asyncio.to_thread(load_recognizer, config)
         self._metrics = RecognizerMetrics(config.name)
         self._lane = Lane(self._model, config.batch, self._count)
+        self._pulse = replica.Pulse(config.name, self._beat)
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take new `batch` settings while running; what is not named goes back to `args`."""
@@ -68,7 +70,6 @@ class Recognizer:
         except Exception as error:  # belongs to this caller alone, not to its collected group
             answer = asyncio.get_running_loop().create_future()
             answer.set_exception(error)
-        self._metrics.waiting_audio_s.set(self._lane.waiting_audio_s)
         return answer
 
     def info(self) -> ModelInfo:
@@ -83,7 +84,6 @@ class Recognizer:
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Called by Serve for autoscaling policies: see `AudioPolicy`."""
-        self._metrics.waiting_audio_s.set(self._lane.waiting_audio_s)
         return {
             "audio_s_per_s": self._lane.pace.full_per_s(self._batch),
             "chunk_s": self._lane.pace.chunk_s,
@@ -91,8 +91,20 @@ class Recognizer:
         }
 
     def _count(self, batch: BatchReport) -> None:
-        self._metrics.batch_size.observe(batch.num_chunks)
-        self._metrics.batch_audio_s.observe(batch.audio_s)
-        self._metrics.padded_s.inc(batch.padded_s)
-        self._metrics.model_s.observe(batch.model_s)
+        self._metrics.ran(
+            num_chunks=batch.num_chunks,
+            audio_s=batch.audio_s,
+            padded_s=batch.padded_s,
+            model_s=batch.model_s,
+            fill=max(
+                batch.padded_s / self._batch.max_batch_audio_s,
+                batch.num_chunks / self._batch.max_batch_size,
+            ),
+        )
+
+    def _beat(self) -> None:
         self._metrics.waiting_audio_s.set(self._lane.waiting_audio_s)
+        self._metrics.waiting_chunks.set(self._lane.num_waiting)
+
+    async def __del__(self) -> None:
+        await self._pulse.close()

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from grpc import RpcError  # type: ignore[import-untyped]  # ships no types
@@ -28,6 +29,7 @@ from serve_app.errors import AtCapacityError, EngineError, ModelUnavailableError
 from serve_app.models.protocols import ModelBrokenError, ModelInfo, Recognition, RecognitionRequest
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import Progress, StoredAudio, TranscriptionRequest
+from serve_app.telemetry import tracing
 from serve_app.transcript.types import Segment, Transcript
 
 logger = logging.getLogger(__name__)
@@ -141,7 +143,7 @@ class ServeTranscriber:
 
     async def transcribe(self, upload: bytes, request: TranscriptionRequest) -> Transcript:
         async def call() -> Transcript:
-            transcript: Transcript = await self._handle.transcribe.remote(upload, request)
+            transcript: Transcript = await self._handle.transcribe.remote(upload, _traced(request))
             return transcript
 
         return await _with_retries(call)
@@ -170,7 +172,7 @@ class ServeTranscriber:
         self, upload: bytes, request: TranscriptionRequest, *, skip: int
     ) -> AsyncGenerator[Segment | Transcript, None]:
         response: DeploymentResponseGenerator[Segment | Transcript]
-        response = self._handle.options(stream=True).stream.remote(upload, request)  # type: ignore[assignment]  # of a streaming handle
+        response = self._handle.options(stream=True).stream.remote(upload, _traced(request))  # type: ignore[assignment]  # of a streaming handle
         index = 0
         try:
             async for part in response:
@@ -190,7 +192,7 @@ class ServeTranscriber:
             try:
                 response: DeploymentResponseGenerator[Progress | Transcript]
                 response = self._handle.options(stream=True).stream_stored.remote(  # type: ignore[assignment]  # of a streaming handle
-                    audio, request, expected_s
+                    audio, _traced(request), expected_s
                 )
                 try:
                     async for part in response:
@@ -224,6 +226,12 @@ class ServeTranscriber:
         except (BackPressureError, *REPLICA_LOST) as error:
             raise ModelUnavailableError("the preprocessor", _RETRY_AFTER_S) from error
         return load
+
+
+def _traced(request: TranscriptionRequest) -> TranscriptionRequest:
+    """With where in a trace this task stands, if it does."""
+    trace = tracing.here()
+    return request if trace is None else replace(request, trace=trace)
 
 
 async def _with_retries(call: Callable[[], Awaitable[T]]) -> T:

@@ -53,7 +53,7 @@ def build_app(
     itself, as Ray Serve's does, or clients see it twice. `ledger` counts what keys use; a server
     of a single process needs none. `signing_secret` is for client secrets: see `AuthConfig`.
     `tally` counts live streams. `desk` takes jobs, where they are configured; one of its own if
-    not given.
+    not given. Its `state.forecast` tells how long newcomers would wait.
 
     Raises:
         ConfigError: the keys or the signing secret cannot be read.
@@ -68,7 +68,9 @@ def build_app(
     routes = [route for router in (*routers, *wires) for route in router.routes]
     guards = guards_of(config, routes, ledger, signer)
     middleware = _middleware(config, gate, forecast, guards, request_ids=request_ids)
-    return _assembled(config, middleware, routers, wires)
+    app = _assembled(config, middleware, routers, wires)
+    app.state.forecast = forecast
+    return app
 
 
 def _watched(config: ServerConfig, backend: Backend, forecast: Forecast) -> Backend:

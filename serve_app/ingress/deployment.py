@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Mapping
 
 import httpx
 from ray import serve, util
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from serve_app.allocator import return_large_blocks
 from serve_app.config import ModelConfig, ServerConfig
@@ -21,17 +20,15 @@ from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.app import build_app
 from serve_app.ingress.auth.audit import LOGGER as AUDIT_LOGGER
 from serve_app.ingress.auth.secrets import ENVIRONMENT_VARIABLE
-from serve_app.ingress.flow import held_back
 from serve_app.ingress.jobs.desk import Desk
+from serve_app.ingress.problems import count_told
+from serve_app.ingress.watching.measured import Measured
+from serve_app.ingress.watching.traced import Traced
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines.streaming.host import StreamHost
-from serve_app.telemetry import (
-    IngressMetrics,
-    LinkMetrics,
-    SocketMetrics,
-    join_serve_logs,
-    log_beside_serves,
-)
+from serve_app.telemetry import replica, tracing
+from serve_app.telemetry.logs import log_beside_serves
+from serve_app.telemetry.metrics import IngressMetrics, LinkMetrics, SocketMetrics
 
 DRAIN_TIMEOUT_S = 60.0
 """How long stopping waits for requests under way."""
@@ -88,39 +85,6 @@ class GraphBackend(ServeTranscriber):
         return answer.text
 
 
-class Measured:
-    """Counts each exchange and times it, by its route's template; unknown paths count as one."""
-
-    def __init__(self, app: ASGIApp, metrics: IngressMetrics) -> None:
-        self.app = app
-        self.metrics = metrics
-        self.num_in_flight = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        status = "left"
-
-        async def send_seen(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = str(message["status"])
-            await send(message)
-
-        began_at = time.perf_counter()
-        self.num_in_flight += 1
-        self.metrics.in_flight.set(self.num_in_flight)
-        try:
-            await self.app(scope, held_back(receive), send_seen)
-        finally:
-            self.num_in_flight -= 1
-            self.metrics.in_flight.set(self.num_in_flight)
-            route = getattr(scope.get("route"), "path", "other")
-            self.metrics.requests.inc(tags={"route": route, "code": status})
-            self.metrics.request_s.observe(time.perf_counter() - began_at, tags={"route": route})
-
-
 def _host(model: ModelConfig, handle: Handle, config: ServerConfig) -> ServeStreamHost:
     metrics = LinkMetrics(model.name)
 
@@ -128,7 +92,13 @@ def _host(model: ModelConfig, handle: Handle, config: ServerConfig) -> ServeStre
         metrics.moved.inc(moved.num_slots, tags={"reason": moved.reason})
 
     deployment = ServeDeployment(handle)
-    return ServeStreamHost(model, deployment, tick_s=config.streams.tick_s, report=count)
+    return ServeStreamHost(
+        model,
+        deployment,
+        tick_s=config.streams.tick_s,
+        report=count,
+        lagged=metrics.lag_s.observe,
+    )
 
 
 @serve.ingress()
@@ -144,13 +114,14 @@ class Ingress:
         jobs: Handle | None = None,
     ) -> None:
         """`jobs` is not called: binding it deploys it."""
-        join_serve_logs()
+        replica.begin("Ingress")
         return_large_blocks()
         log_beside_serves(AUDIT_LOGGER, "audit")
         self._config = config
         self._ledger = ledger
         self._desk = None if config.jobs is None else Desk(config.jobs)
         self._gate = gate_of(config.limits)
+        self._pulse: replica.Pulse | None = None
         self._backend = GraphBackend(
             preprocessor,
             {
@@ -173,12 +144,15 @@ class Ingress:
 
     async def __del__(self) -> None:
         await self._backend.close()
+        if self._pulse is not None:
+            await self._pulse.close()
         if self._desk is not None:
             await self._desk.close()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Called by Serve once the replica is there; its proxy adds `x-request-id` itself."""
-        metrics = IngressMetrics()
+        metrics, tally = IngressMetrics(), SocketMetrics()
+        count_told(lambda code: metrics.errors.inc(tags={"code": code}))
         ledger = None
         if self._ledger is not None:
             ledger = PatientLedger(ServeLedger(self._ledger), metrics.lost.inc)
@@ -189,7 +163,15 @@ class Ingress:
             request_ids=False,
             ledger=ledger,
             signing_secret=os.environ.get(ENVIRONMENT_VARIABLE, ""),
-            tally=SocketMetrics(),
+            tally=tally,
             desk=self._desk,
         )
-        return Measured(app, metrics)
+        measured = Measured(app, metrics)
+        models = [model.name for model in self._config.offline_models]
+        forecast = app.state.forecast
+        self._pulse = replica.Pulse(
+            "Ingress",
+            tally.beat,
+            lambda: measured.beat(self._gate, forecast, models, ledger),
+        )
+        return Traced(measured) if tracing.is_on() else measured

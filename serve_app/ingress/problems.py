@@ -5,7 +5,7 @@ Also what is no `SpeechError`: unknown paths and methods, and failures that nobo
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,10 +114,30 @@ class Problem:
 
     def response(self, path: str) -> JSONResponse:
         """The answer on `path`; outside of `/v1/` with FastAPI's `detail` as well."""
+        told(self)
         detail = {} if path.startswith("/v1/") else {"detail": self.message}
         return AsciiJSONResponse(
             {**self.body(), **detail}, status_code=self.status, headers=self.headers()
         )
+
+
+def _uncounted(code: str) -> None:
+    pass
+
+
+_count: Callable[[str], object] = _uncounted
+
+
+def count_told(count: Callable[[str], object]) -> None:
+    """From now on have this process tell `count` the code of each error that it tells a client."""
+    global _count
+    _count = count
+
+
+def told(problem: Problem) -> Problem:
+    """The same, counted: for who tells it otherwise than by `response` and `refuse`."""
+    _count(problem.code)
+    return problem
 
 
 INTERNAL = Problem(
@@ -170,7 +190,7 @@ async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -
     if scope["type"] == "websocket":
         await receive()  # its `websocket.connect`
         if "websocket.http.response" not in (scope.get("extensions") or {}):
-            reason = problem.code
+            reason = told(problem).code
             await send({"type": "websocket.close", "code": problem.ws_close, "reason": reason})
             return
     await problem.response(route_path(scope))(scope, receive, send)

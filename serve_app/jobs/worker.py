@@ -29,6 +29,7 @@ from serve_app.jobs.callbacks import Callbacks
 from serve_app.jobs.store import JobStore
 from serve_app.jobs.types import Lease
 from serve_app.pipelines.transcription import Progress, StoredTranscriber
+from serve_app.telemetry import tracing
 from serve_app.transcript.types import Transcript
 
 logger = logging.getLogger(__name__)
@@ -69,13 +70,16 @@ class Worker:
         transcriber: StoredTranscriber,
         config: JobsConfig,
         callbacks: Callbacks | None,
+        ended: Callable[[str], object] = lambda outcome: None,
     ) -> None:
+        """`ended` is told how each attempt at a file ended: `completed`, `failed`, `retried`."""
         self.name = uuid.uuid4().hex
         self._store = store
         self._audio = audio
         self._transcriber = transcriber
         self._config = config
         self._callbacks = callbacks
+        self._ended = ended
         self._work: dict[str, _Work] = {}
         """By the token of its lease."""
         self._has_room = asyncio.Event()
@@ -91,6 +95,11 @@ class Worker:
         if self._callbacks is not None:
             loops.append((self.deliver, self._config.poll_s))
         self._loops = [asyncio.create_task(self._for_ever(*each)) for each in loops]
+
+    @property
+    def num_under_way(self) -> int:
+        """Files that are being transcribed."""
+        return len(self._work)
 
     @property
     def is_alive(self) -> bool:
@@ -147,6 +156,7 @@ class Worker:
             logger.exception("job %s failed", lease.job_id)
             await self._failed(lease, EngineError(lease.request.model, repr(error)))
         else:
+            self._ended("completed")
             await self._recorded(lease, lambda: self._store.complete(lease, transcript))
 
     async def _transcribed(self, lease: Lease) -> Transcript:
@@ -164,6 +174,10 @@ class Worker:
 
     async def _heard(self, lease: Lease) -> Transcript:
         """One attempt; its time counts from when it has had its turn."""
+        with tracing.span("job", {"chorus.job_id": lease.job_id, "chorus.file": lease.file_index}):
+            return await self._attempted(lease)
+
+    async def _attempted(self, lease: Lease) -> Transcript:
         timeout_s, has_begun = lease.request.timeout_s, False
         parts = self._transcriber.stream_stored(lease.audio, lease.request, lease.expected_s)
         try:
@@ -192,6 +206,7 @@ class Worker:
         if not is_hopeless and lease.num_attempts < self._config.max_attempts:
             retry_in_s = min(self._config.retry_s * 2.0 ** (lease.num_attempts - 1), _MAX_RETRY_S)
         logger.warning("job %s, file %d: %s", lease.job_id, lease.file_index, error)
+        self._ended("failed" if retry_in_s is None else "retried")
         await self._recorded(lease, lambda: self._store.fail(lease, error, retry_in_s=retry_in_s))
 
     async def _recorded(self, lease: Lease, record: Callable[[], Awaitable[bool]]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from serve_app.audio.waveform import Chunk
+from serve_app.telemetry.tracing import Trace
 from serve_app.transcript.types import Hypothesis, Word
 
 
@@ -62,6 +63,8 @@ class RecognitionRequest:
     """The last words before the chunk, for models that take context."""
     demand: Demand | None = None
     """What its caller has to do in all, so that the model's replicas know of it."""
+    trace: Trace | None = None
+    """Where in a trace it is asked for; None: nobody traces it."""
 
 
 @dataclass(frozen=True, slots=True)

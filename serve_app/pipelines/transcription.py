@@ -6,6 +6,7 @@ from typing import Protocol
 
 from serve_app.audio.waveform import Channel
 from serve_app.models.protocols import RecognitionOptions
+from serve_app.telemetry.tracing import Trace
 from serve_app.transcript.types import Segment, Transcript
 
 
@@ -39,6 +40,8 @@ class TranscriptionRequest:
     diarizer: str | None = None
     """Served name of the model that tells the speakers apart; None: nobody does."""
     wording: Wording = Wording()
+    trace: Trace | None = None
+    """Where in a trace it is asked for; None: nobody traces it."""
 
 
 @dataclass(frozen=True, slots=True)

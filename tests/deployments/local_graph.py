@@ -101,6 +101,7 @@ async def local_preprocessor(
         yield preprocessor
     finally:
         await preprocessor._decoders.close()
+        await preprocessor._pulse.close()
         await lane.close()
 
 

@@ -12,7 +12,7 @@ from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
 from serve_app.ingress.auth.audit import LOGGER, Audit
 from serve_app.ingress.backend.fake import ScriptedBackend
-from serve_app.telemetry import log_beside_serves
+from serve_app.telemetry.logs import log_beside_serves
 from serve_app.transcript.types import Segment
 from tests.ingress.auth import ALICE, WAITING, Echo, SocketServer, bearer, keys_file
 from tests.ingress.conftest import MODELS

@@ -1,6 +1,7 @@
 """Workers hold files one at a time each, by priority and age, and record what became of them."""
 
 import asyncio
+import time
 from collections import Counter
 
 from serve_app.errors import EngineError, UndecodableAudioError
@@ -210,3 +211,15 @@ async def test_leases_of_one_large_job_at_once(store: JobStore) -> None:
     indices = [lease.file_index for each in leases for lease in each]
     assert sorted(indices) == list(range(80))
     assert (await store.find(job.id, None)).status == JobStatus.PROCESSING
+
+
+async def test_the_age_of_the_oldest_that_waits_is_known(store: JobStore) -> None:
+    assert await store.oldest_waiting_s() == 0.0
+    old, _ = await store.submit(new_job(2))
+    await store.submit(new_job(1, priority=5))
+    created_at = (await store.find(old.id, None)).created_at.timestamp()
+    before = time.time() - created_at
+    age_s = await store.oldest_waiting_s()
+    assert before - 1.0 <= age_s <= time.time() - created_at + 1.0
+    await _lease(store, most=3)
+    assert await store.oldest_waiting_s() == 0.0

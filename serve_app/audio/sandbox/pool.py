@@ -60,6 +60,17 @@ class DecoderPool:
         self._keepers: list[asyncio.Task[None]] = []
         self._decoders: set[DecoderProcess] = set()
         self._closed = False
+        self.num_lost = 0
+        """Decoders that have ended and were replaced, so far."""
+
+    @property
+    def num_busy(self) -> int:
+        return len(self._decoders) - len(self._idle)
+
+    @property
+    def num_waiting(self) -> int:
+        """Recordings that wait for a decoder."""
+        return len(self._waiting)
 
     @property
     def pids(self) -> frozenset[int]:
@@ -227,6 +238,7 @@ class DecoderPool:
                 self._decoders.discard(decoder)
                 with contextlib.suppress(ValueError):
                     self._idle.remove(decoder)
+            self.num_lost += 1
             decoder = await self._replacement()
             self._welcome(decoder)
 

@@ -24,6 +24,7 @@ from typing import Any
 from serve_app.config import BatchConfig
 from serve_app.deployments.batching.pace import BatchReport, Pace
 from serve_app.deployments.batching.windows import Windows
+from serve_app.deployments.watching.batches import trace_batch
 from serve_app.errors import AtCapacityError, EngineError
 from serve_app.models.protocols import (
     DeviceMemoryError,
@@ -96,6 +97,12 @@ class Lane:
         """Audio seconds that no batch has taken yet."""
         self._drop_cancelled()
         return self._waiting_s
+
+    @property
+    def num_waiting(self) -> int:
+        """Chunks that no batch has taken yet."""
+        self._drop_cancelled()
+        return len(self._waiting)
 
     @property
     def num_recordings_waiting(self) -> int:
@@ -259,6 +266,15 @@ class Lane:
         report = BatchReport(len(rows), sum(lengths), max(lengths) * len(rows), ran.model_s)
         self.pace.ran(report)
         self._report(report)
+        trace_batch(
+            self._recognizer.info.name,
+            [(row.request.trace, row.arrived_at) for row in rows],
+            began_at=ran.began_at,
+            model_s=ran.model_s,
+            audio_s=report.audio_s,
+            padded_s=report.padded_s,
+            now=time.perf_counter(),
+        )
 
     async def _halve(self, rows: list[_Row]) -> None:
         middle = len(rows) // 2

@@ -37,6 +37,16 @@ class Handed:
         """Whether the replicas have all that they may, and more is there."""
         return len(self._waiting) > 0
 
+    @property
+    def num_waiting(self) -> int:
+        """Chunks that no replica may have yet."""
+        return len(self._waiting)
+
+    @property
+    def waiting_s(self) -> float:
+        """Their audio."""
+        return sum(each.audio_s for each in self._waiting)
+
     def allow(self, allowed: Allowance) -> None:
         """From now on; what is held above it is not taken back."""
         self.allowed = allowed

@@ -12,6 +12,7 @@ from serve_app.models.protocols import (
     Recognition,
     RecognitionRequest,
 )
+from serve_app.telemetry import tracing
 
 _EACH_S = 0.1
 """How often a demand is summed up anew: over a thousand recordings it takes a millisecond."""
@@ -46,20 +47,32 @@ class TellingRecognizer:
     is, and tells this process what was done, and who did it."""
 
     def __init__(
-        self, recognizer: ChunkRecognizer, underway: Underway, ahead: Ahead, teller: Teller
+        self,
+        recognizer: ChunkRecognizer,
+        underway: Underway,
+        ahead: Ahead,
+        teller: Teller,
+        heard: Callable[[float], object] = lambda queue_s: None,
     ) -> None:
+        """`heard` is told, with each hypothesis, what its chunk waited for its batch."""
         self._recognizer = recognizer
         self._underway = underway
         self._ahead = ahead
         self._teller = teller
+        self._heard = heard
 
     async def recognize(self, request: RecognitionRequest) -> Recognition:
         """See `ChunkRecognizer`."""
         audio_s, asked_at = request.chunk.duration_s, time.perf_counter()
-        async with self._ahead.place(request.recording, audio_s):
-            waited_s = time.perf_counter() - asked_at
-            told = replace(request, demand=self._teller.demand())
-            recognition = await self._recognizer.recognize(told)
-            self._underway.done(audio_s)
-            self._ahead.answered(recognition.replica, recognition.allowance)
-        return replace(recognition, queue_s=recognition.queue_s + waited_s)
+        where = {"chorus.start_s": request.chunk.start_s, "chorus.audio_s": audio_s}
+        with tracing.span("chunk", where) as span:
+            async with self._ahead.place(request.recording, audio_s):
+                waited_s = time.perf_counter() - asked_at
+                told = replace(request, demand=self._teller.demand(), trace=span.trace)
+                recognition = await self._recognizer.recognize(told)
+                self._underway.done(audio_s)
+                self._ahead.answered(recognition.replica, recognition.allowance)
+            span.set({"chorus.held_back_s": waited_s, "chorus.replica": recognition.replica})
+        queue_s = recognition.queue_s + waited_s
+        self._heard(queue_s)
+        return replace(recognition, queue_s=queue_s)

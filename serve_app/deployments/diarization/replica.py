@@ -8,14 +8,11 @@ until the recording has ended, and tells it when the caller has died.
 import asyncio
 from collections.abc import AsyncGenerator
 
-from ray import serve
-from ray.serve.exceptions import RayServeException
-
 from serve_app.config import DiarizationConfig, ModelConfig
 from serve_app.deployments.diarization.hearings import Hearings
 from serve_app.models.loader import load_diarizer
 from serve_app.models.protocols import DiarizationOpened, ModelInfo
-from serve_app.telemetry import join_serve_logs
+from serve_app.telemetry import replica
 
 _STUCK_AFTER_S = 300.0
 """A single piece that takes longer has hung; Serve then replaces the replica."""
@@ -25,11 +22,12 @@ class Diarization:
     """Ready once its model is loaded and warmed up. All calls go by gRPC transport."""
 
     async def __init__(self, config: ModelConfig) -> None:  # type: ignore[misc]  # Serve awaits it
-        join_serve_logs()
+        replica.begin(config.name)
         self._config = config.diarization or DiarizationConfig()
         self._model = await asyncio.to_thread(load_diarizer, config)
         self._hearings = Hearings(self._model, max_recordings=self._config.max_recordings)
-        self._name = _name_of_replica()
+        self._name = replica.name_of_replica()
+        self._pulse = replica.Pulse(config.name)
 
     async def listen(self, recording: str) -> AsyncGenerator[DiarizationOpened, None]:
         """Remember a recording until the caller leaves, or nothing comes of it any more.
@@ -57,11 +55,4 @@ class Diarization:
 
     async def __del__(self) -> None:
         self._hearings.close()
-
-
-def _name_of_replica() -> str:
-    """As `PinnedRouter` knows it; outside of Serve there is none."""
-    try:
-        return str(serve.get_replica_context().replica_id.unique_id)
-    except RayServeException:
-        return ""
+        await self._pulse.close()

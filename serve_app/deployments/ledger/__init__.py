@@ -84,6 +84,11 @@ class PatientLedger:
         self._clock = clock
         self._alone_until = float("-inf")
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether the shared one is lost, for now."""
+        return self._clock() < self._alone_until
+
     async def admit(
         self, key: str, limits: Limits, *, works: bool, stream: str | None = None
     ) -> Refusal | None:

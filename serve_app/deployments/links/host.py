@@ -94,12 +94,15 @@ class ServeStreamHost:
         *,
         tick_s: float,
         report: Callable[[LinkReport], None] = lambda _: None,
+        lagged: Callable[[float], None] = lambda lag_s: None,
     ) -> None:
         assert model.streaming is not None, "a model of live streams"
         self._model = model.name
         self._deployment = deployment
         self._cold_start_s = model.streaming.cold_start_s
-        self._settings = LinkSettings(tick_s, model.streaming.stall_s, report, self._note_change)
+        self._settings = LinkSettings(
+            tick_s, model.streaming.stall_s, report, self._note_change, lagged
+        )
         self._running: frozenset[str] = frozenset()
         self._links: dict[str, Link] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -27,6 +27,7 @@ from serve_app.deployments.streaming.slots import RETRY_AFTER_S
 from serve_app.errors import AtCapacityError
 from serve_app.models.protocols import ModelInfo, StreamOptions
 from serve_app.pipelines.streaming.host import SlotFrame, SlotLostError
+from serve_app.telemetry import tracing
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class LinkSettings:
     report: Callable[[LinkReport], None]
     changed: Callable[[], None]
     """Called when the link is attached, or over."""
+    lagged: Callable[[float], None] = lambda lag_s: None
+    """Told how long each text took after its frame."""
 
 
 class Link:
@@ -137,7 +140,7 @@ class Link:
         slot = LinkSlot(self, next(self._numbers), self._step_samples)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._slots[slot.stream] = slot
-        opening = Opening(slot.stream, options, is_demand, instead_of)
+        opening = Opening(slot.stream, options, is_demand, instead_of, tracing.here())
         self._opening[slot.stream] = opening, answer
         self.num_free -= 1
         self._news.set()
@@ -213,7 +216,7 @@ class Link:
             if slot is not None:
                 self._num_owed -= 1
                 self._progress_at = time.monotonic()
-                slot.tell(text)
+                self._settings.lagged(slot.tell(text))
         for stream, reason in told.lost:
             slot = self._drop(stream)
             if slot is not None:

@@ -1,6 +1,7 @@
 """One stream's end of a link: frames wait here for their push, texts for who reads them."""
 
 import asyncio
+import time
 from collections import deque
 from typing import Protocol
 
@@ -36,6 +37,8 @@ class LinkSlot:
         """Not pushed yet."""
         self.num_owed = 0
         """Frames that have no text yet."""
+        self._sent_at: deque[float] = deque()
+        """When each of those was handed over."""
         self._holder = holder
         self._told: asyncio.Queue[StreamText | SlotLostError] = asyncio.Queue()
         self._lost: SlotLostError | None = None
@@ -49,6 +52,7 @@ class LinkSlot:
             raise self._lost
         self.frames.append(frame)
         self.num_owed += 1
+        self._sent_at.append(time.monotonic())
         self._holder.note_frame(self)
 
     async def receive(self) -> StreamText:
@@ -65,9 +69,12 @@ class LinkSlot:
         self._holder.forget(self)
         self.lose("it was given up")
 
-    def tell(self, text: StreamText) -> None:
+    def tell(self, text: StreamText) -> float:
+        """The text after the first of the frames that have none; returns how long it took, in
+        seconds."""
         self.num_owed -= 1
         self._told.put_nowait(text)
+        return time.monotonic() - self._sent_at.popleft()
 
     def lose(self, reason: str) -> None:
         if self._lost is None:

@@ -7,6 +7,7 @@ from ray.serve.config import AutoscalingContext
 from serve_app.deployments.demand.told import BELIEVED_FOR_S, demands, faded, latest
 from serve_app.deployments.demand.workload import ARRIVALS_MEMORY_S
 from serve_app.deployments.scaling.settling import number, settled
+from serve_app.telemetry.metrics import ScalingMetrics
 
 _IDLE_AUDIO_S = 1.0
 """Within the memory of arrivals: less of it, and nothing waiting, is nobody."""
@@ -42,18 +43,38 @@ class AudioPolicy:
         self._target_wait_s = target_wait_s
         self._filled = 1.0 - head_room
         self._assumed_per_s = audio_s_per_s
+        self._metrics: ScalingMetrics | None = None
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
+        wanted, per_s = self._wanted(context)
+        asked, state = self._asked(context, wanted, per_s)
+        if self._metrics is None:  # here, where it runs: it is made elsewhere
+            self._metrics = ScalingMetrics(context.deployment_name)
+        self._metrics.decided(wanted or {}, asked, context.target_num_replicas)
+        return asked, state
+
+    def _wanted(self, context: AutoscalingContext) -> tuple[dict[str, float] | None, float | None]:
+        """Replicas by what they are for, none of them where nobody asks, and None where nobody
+        knows; and what one clears in a second."""
         per_s = self._per_s(context)
-        state = {} if per_s is None else {_PER_S: per_s}
         waiting_s, arriving_per_s = _demand(context)
         if waiting_s <= 0.0 and arriving_per_s * ARRIVALS_MEMORY_S < _IDLE_AUDIO_S:
-            return settled(0.0, context, state)
+            return {"waiting": 0.0, "arriving": 0.0}, per_s
         if per_s is None:
+            return None, per_s
+        return {
+            "waiting": waiting_s / (per_s * self._target_wait_s),
+            "arriving": arriving_per_s / (per_s * self._filled),
+        }, per_s
+
+    @staticmethod
+    def _asked(
+        context: AutoscalingContext, wanted: dict[str, float] | None, per_s: float | None
+    ) -> tuple[int, dict[str, Any]]:
+        state = {} if per_s is None else {_PER_S: per_s}
+        if wanted is None:
             return max(1, context.target_num_replicas), state
-        to_clear = waiting_s / (per_s * self._target_wait_s)
-        to_keep_up = arriving_per_s / (per_s * self._filled)
-        return settled(max(to_clear, to_keep_up), context, state)
+        return settled(max(wanted.values()), context, state)
 
     def _per_s(self, context: AutoscalingContext) -> float | None:
         """Audio seconds that a replica clears in a second."""

@@ -14,6 +14,7 @@ from serve_app.deployments.streaming.step import Place
 from serve_app.errors import AtCapacityError
 from serve_app.models.protocols import ModelBrokenError, ModelInfo, StreamOptions, StreamText
 from serve_app.pipelines.streaming.host import SlotFrame, SlotLostError
+from serve_app.telemetry.tracing import Trace
 
 LEASE_S = 10.0
 """An ingress that has pushed nothing for so long is gone."""
@@ -34,6 +35,8 @@ class Opening:
     """Whether it counts as one that found no slot, if it gets none: it is asked for only here."""
     instead_of: int | None = None
     """The stream that leaves it its slot, with nobody between."""
+    trace: Trace | None = None
+    """Of the request that it is; None: nobody traces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,9 @@ class Attachment:
         if opening.instead_of is not None:
             self._give_back(opening.instead_of)
         try:
-            place = self._slots.occupy(opening.options, tell, is_demand=opening.is_demand)
+            place = self._slots.occupy(
+                opening.options, tell, is_demand=opening.is_demand, trace=opening.trace
+            )
         except (AtCapacityError, ModelBrokenError):
             return False
         self._places[opening.stream] = place

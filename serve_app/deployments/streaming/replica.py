@@ -9,7 +9,8 @@ from serve_app.deployments.streaming.slots import Slots, StepReport, waiting_fra
 from serve_app.models.loader import load_streaming_recognizer
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines.streaming.host import SlotLostError
-from serve_app.telemetry import StreamingMetrics, join_serve_logs
+from serve_app.telemetry import replica
+from serve_app.telemetry.metrics import StreamingMetrics
 
 _STUCK_AFTER_STALLS = 3
 """Of `stall_s`: a step that takes longer has hung; Serve then replaces the replica."""
@@ -22,7 +23,7 @@ class Streaming:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, config: ModelConfig, max_ahead_s: float
     ) -> None:
-        join_serve_logs()
+        replica.begin(config.name)
         assert config.streaming is not None, "a model of live streams"
         self._config = config.streaming
         self._model = await asyncio.to_thread(load_streaming_recognizer, config)
@@ -36,7 +37,7 @@ class Streaming:
             report=self._count,
         )
         self._attachments: dict[str, Attachment] = {}
-        self._metrics.slots.set(self._slots.num_slots)
+        self._pulse = replica.Pulse(config.name, self._beat)
 
     async def attach(self, link: str) -> AsyncGenerator[Told, None]:
         """Tell one ingress what its streams say, for as long as it listens and pushes."""
@@ -78,7 +79,6 @@ class Streaming:
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Called by Serve for autoscaling policies."""
-        self._metrics.slots_in_use.set(self._slots.num_in_use)
         return {
             "slots": self._slots.num_slots,
             "slots_in_use": self._slots.num_in_use,
@@ -87,13 +87,20 @@ class Streaming:
 
     async def __del__(self) -> None:
         await self._slots.close()
+        await self._pulse.close()
 
     def _notice(self) -> None:
         """Tell every ingress when the number of free slots has changed."""
-        self._metrics.slots_in_use.set(self._slots.num_in_use)
         for attachment in self._attachments.values():
             attachment.notice()
 
     def _count(self, step: StepReport) -> None:
         self._metrics.step_streams.observe(step.num_streams)
         self._metrics.step_s.observe(step.model_s)
+        self._metrics.step_wait_s.observe(step.waited_s)
+        if step.model_s > 0:
+            self._metrics.busy_s.inc(step.model_s)
+
+    def _beat(self) -> None:
+        self._metrics.slots.set(self._slots.num_slots)
+        self._metrics.slots_in_use.set(self._slots.num_in_use)

@@ -20,9 +20,11 @@ from dataclasses import dataclass
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ
 from serve_app.deployments.streaming.step import Change, Place, Row, Step, Tell, turn
+from serve_app.deployments.watching.segments import SegmentSpans
 from serve_app.errors import AtCapacityError
 from serve_app.models.protocols import ModelBrokenError, StreamingRecognizer, StreamOptions
 from serve_app.pipelines.streaming.host import SlotFrame, SlotLostError
+from serve_app.telemetry.tracing import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ class StepReport:
 
     num_streams: int
     model_s: float
+    waited_s: float
+    """Until it began, of the frame that was there first."""
 
 
 def waiting_frames(audio_s: float, step_samples: int) -> int:
@@ -120,8 +124,16 @@ class Slots:
         """Whether the replica should be replaced: its model answers nobody any more."""
         return self._loop_task.done() or self._num_failed_steps >= _MAX_FAILED_STEPS
 
-    def occupy(self, options: StreamOptions, tell: Tell, *, is_demand: bool = True) -> Place:
-        """Begin a stream. `is_demand`: whether it counts as one that wanted a slot if it gets none.
+    def occupy(
+        self,
+        options: StreamOptions,
+        tell: Tell,
+        *,
+        is_demand: bool = True,
+        trace: Trace | None = None,
+    ) -> Place:
+        """Begin a stream, of `trace`. `is_demand`: whether it counts as one that wanted a slot if
+        it gets none.
 
         Raises:
             AtCapacityError: all slots are taken.
@@ -135,6 +147,8 @@ class Slots:
             reason = f"all {self.num_slots} slots of this replica are taken"
             raise AtCapacityError(reason, RETRY_AFTER_S)
         place = Place(self._free.pop(), tell, alone_until=self._suspicious_until)
+        if trace is not None and trace.is_sampled:
+            place.spans = SegmentSpans(trace)
         self._places.add(place)
         self._change(place, options)
         return place
@@ -166,6 +180,8 @@ class Slots:
         self._waiting.pop(place, None)
         self._places.discard(place)
         self._free.append(place.slot)
+        if place.spans is not None:
+            place.spans.ended("left")
         self._change(place, None)
 
     async def close(self) -> None:
@@ -199,8 +215,10 @@ class Slots:
         while True:
             await self._gather()
             changes, self._changes = self._changes, []
+            first_at = min(self._waiting.values(), default=None)
             groups = self._cut()
-            self._turn_began_at = time.monotonic()
+            now = self._turn_began_at = time.monotonic()
+            waited_s = 0.0 if first_at is None else now - first_at
             try:
                 unfit, steps = await loop.run_in_executor(
                     self._model_thread, turn, self._recognizer, changes, groups
@@ -210,7 +228,7 @@ class Slots:
             for place, error in unfit:
                 self._lose(place, f"the model did not take it: {error}")
             for step in steps:
-                self._tell(step)
+                self._tell(step, waited_s)
 
     async def _gather(self) -> None:
         """Wait until there is something to do; then, a little, for others to join the step."""
@@ -239,12 +257,13 @@ class Slots:
             [row] for row in rows if row[0].alone_until > now
         ]
 
-    def _tell(self, step: Step) -> None:
+    def _tell(self, step: Step, waited_s: float) -> None:
         if not isinstance(step.outcome, Exception):
             self._num_failed_steps = 0
-            self._report(StepReport(len(step.rows), step.model_s))
+            self._report(StepReport(len(step.rows), step.at.model_s, waited_s))
             for (place, _), text in zip(step.rows, step.outcome, strict=True):
                 if not place.is_over:
+                    _trace(place, step, text.ended)
                     place.tell(text)
             return
         self._num_failed_steps += 1
@@ -254,3 +273,10 @@ class Slots:
             self._lose(place, f"the model failed: {step.outcome}")
         if self.is_broken:
             self._lose_all("the model answers nobody any more")
+
+
+def _trace(place: Place, step: Step, ended: str | None) -> None:
+    if place.spans is not None:
+        place.spans.stepped(step.at)
+        if ended is not None:
+            place.spans.ended(ended)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from serve_app.deployments.watching.segments import SegmentSpans, SteppedAt
 from serve_app.models.protocols import (
     StreamFrame,
     StreamingRecognizer,
@@ -31,6 +32,8 @@ class Place:
     """It is stepped alone till then: see `slots`."""
     frames: deque[SlotFrame] = field(default_factory=deque)
     is_over: bool = False
+    spans: SegmentSpans | None = None
+    """Where the stream is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Step:
 
     rows: Sequence[Row]
     outcome: Sequence[StreamText] | Exception
-    model_s: float
+    at: SteppedAt
 
 
 def turn(
@@ -84,4 +87,5 @@ def _step(recognizer: StreamingRecognizer, rows: Sequence[Row]) -> Step:
     except Exception as error:  # told to those whose step it was
         logger.exception("a step of %d streams failed", len(rows))
         outcome = error
-    return Step(rows, outcome, time.perf_counter() - began_at)
+    at = SteppedAt(began_at, time.perf_counter() - began_at, len(rows))
+    return Step(rows, outcome, at)

@@ -12,6 +12,7 @@ from serve_app.ingress.sockets.asked import Asked
 from serve_app.pipelines.streaming.events import StreamEvent
 from serve_app.pipelines.streaming.host import StreamHost
 from serve_app.pipelines.streaming.session import SessionSettings, StreamSession
+from serve_app.telemetry import tracing
 
 _BYTES_PER_S = SAMPLE_RATE_HZ * BYTES_PER_SAMPLE
 _PIECE_BYTES = _BYTES_PER_S // 10
@@ -161,7 +162,15 @@ class Stream:
             new_detector=DETECTORS[self._streams.voice_detector],
         )
         host = self._host_of(asked.model.name)
-        return await StreamSession.open(host, asked.options, settings)
+        # Around the waiting alone: what the session does later stands below the request itself.
+        waiting = tracing.start("slot", {"chorus.model": asked.model.name}, parent=tracing.here())
+        try:
+            return await StreamSession.open(host, asked.options, settings)
+        except BaseException as error:
+            waiting.fail(type(error).__name__)
+            raise
+        finally:
+            waiting.end()
 
     def _opened_session(self) -> StreamSession | None:
         opening = self._opening

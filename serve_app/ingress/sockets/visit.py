@@ -21,7 +21,7 @@ from serve_app.errors import (
     SpeechError,
     StreamIdleError,
 )
-from serve_app.ingress.problems import INTERNAL, Problem, problem_of
+from serve_app.ingress.problems import INTERNAL, Problem, problem_of, told
 from serve_app.ingress.sockets.connection import Connection
 from serve_app.ingress.sockets.inbox import Heard
 from serve_app.ingress.sockets.stream import Stream
@@ -127,7 +127,7 @@ class Visit:
             code = 1000 if problem is None else problem.ws_close
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 if problem is not None:
-                    await self._wire.complain(problem)
+                    await self._wire.complain(told(problem))
                 await self._connection.close(code, "" if problem is None else problem.code)
         except (*LEFT, TimeoutError):
             return "left"

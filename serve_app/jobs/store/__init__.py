@@ -197,6 +197,13 @@ class JobStore:
         async with self._database.reading() as connection:
             return await asking.counts(connection)
 
+    async def oldest_waiting_s(self) -> float:
+        """Age of the oldest job of which a file waits; 0 if none does."""
+        async with self._database.reading() as connection:
+            now_s = await self._database.now_s(connection)
+            created_at = await asking.oldest_waiting(connection)
+        return 0.0 if created_at is None else max(0.0, now_s - created_at)
+
     # Callbacks and the end of things.
 
     async def deliveries(self, worker: str, *, most: int, lease_s: float) -> Sequence[Delivery]:

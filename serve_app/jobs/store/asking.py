@@ -115,3 +115,11 @@ async def counts(connection: AsyncConnection) -> Counts:
     by_status = dict.fromkeys(JobStatus, 0)
     by_status |= {JobStatus(status): num_files for status, num_files, _ in rows}
     return Counts(by_status, sum(int(num_bytes or 0) for *_, num_bytes in rows))
+
+
+async def oldest_waiting(connection: AsyncConnection) -> float | None:
+    """When the oldest job was created of which a file waits for a worker; files are numbered in
+    the order of their jobs."""
+    first = select(func.min(files.c.number)).where(files.c.rank.is_not(None)).scalar_subquery()
+    query = select(jobs.c.created_at).join(files).where(files.c.number == first)
+    return (await connection.execute(query)).scalar_one_or_none()

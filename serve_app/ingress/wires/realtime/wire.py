@@ -18,7 +18,7 @@ from serve_app.errors import (
     UndecodableAudioError,
 )
 from serve_app.ingress.forms import shown
-from serve_app.ingress.problems import Problem, problem_of
+from serve_app.ingress.problems import Problem, problem_of, told
 from serve_app.ingress.sockets.connection import Connection, json_of
 from serve_app.ingress.sockets.inbox import Heard
 from serve_app.ingress.sockets.serving import Sockets
@@ -81,7 +81,7 @@ class RealtimeWire:
             self._num_mistakes += 1
             if self._num_mistakes >= _MAX_MISTAKES:
                 raise
-            await self._send_error(problem_of(error), event_id)
+            await self._send_error(told(problem_of(error)), event_id)
         else:
             self._num_mistakes = 0
         return True

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from serve_app.errors import DeadlineExceededError, SpeechError
 from serve_app.ingress.presence import while_present
-from serve_app.ingress.problems import INTERNAL, Problem, problem_of
+from serve_app.ingress.problems import INTERNAL, Problem, problem_of, told
 from serve_app.transcript.render import Json
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class EventStream(Response):
     async def _fail(self, send: Send, error: Exception, problem: Problem) -> None:
         if not self.has_begun:
             raise error
-        await self._send(send, event_of({"type": "error", **problem.body()}, name="error"))
+        await self._send(send, event_of({"type": "error", **told(problem).body()}, name="error"))
 
     async def _send(self, send: Send, event: str) -> None:
         if not self.has_begun:
