@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser postgres test test-long check bench overload load capacity hours scaling tiny
+.PHONY: help install run serve stop browser postgres test test-long check bench overload load capacity hours scaling redis faults tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ browser: install  ## Install a headless Chromium, which the tests of the page ne
 postgres:  ## Install PostgreSQL's programs, which tests of jobs need, unless they are there
 	@.ci/postgres
 
+redis:  ## Install Redis, which keeps the memory of a cluster's head in tests of faults, unless it is there
+	@.ci/redis
+
 test: install  ## Test everything that takes seconds
 	@$(BIN)/python -m pytest
 
@@ -95,6 +98,9 @@ hours: install  ## Measure a recording of three hours against its parts; writes 
 
 scaling: install  ## Measure the autoscaling policies beside Serve's default; writes docs/scaling.md (ARGS="--loads step")
 	@$(BIN)/python -m loadtest.scaling --report docs/scaling.md $(ARGS)
+
+faults: install  ## Lose any part of a cluster under load, an hour; writes docs/faults.md (ARGS="--only lose-worker --repetitions 1")
+	@$(BIN)/python -m loadtest.faults --report docs/faults.md $(ARGS)
 
 tiny: install  ## Train the embedded models again (an hour to an hour and a half each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32

@@ -1,0 +1,91 @@
+"""People who speak in live streams, with the package's client, which comes back when it is cut."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loadtest.faults.clients.told import OK, SERVER, UNREACHABLE, WRONG, Attempt, Request, compared
+from loadtest.users.checking import words_of
+from serve_app.client.errors import ClientError, StreamEndedError, UnreachableError
+from serve_app.client.live import LiveStream
+
+_PACKET_S = 0.1
+_BYTES_PER_S = 32_000
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What is said in one stream, and the words that an undisturbed server says of it."""
+
+    pcm: bytes
+    words: tuple[str, ...]
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.pcm) / _BYTES_PER_S
+
+
+async def speak(
+    url: str, model: str, talk: Talk, told: Callable[[Request], None]
+) -> tuple[str, ...]:
+    """At the pace of speech, until the last text; the words that were heard."""
+    request = Request("live", time.monotonic())
+    told(request)
+    heard: tuple[str, ...] = ()
+    outcome, detail = OK, ""
+    stream = LiveStream(url, model=model, language="en", open_timeout_s=60, max_away_s=120)
+    try:
+        async with stream:
+            heard = words_of(await _talk(stream, talk, request))
+        request.is_answered = True
+        request.words = compared(talk.words, heard)
+        if talk.words and not request.words.is_right:
+            outcome, request.said = WRONG, " ".join(heard)
+    except ClientError as error:
+        refused = isinstance(error, UnreachableError)
+        outcome, detail = UNREACHABLE if refused else SERVER, f"{type(error).__name__}: {error}"
+        if isinstance(error, StreamEndedError):
+            detail = f"closed with {error.code}: {error.reason}"
+        request.complaint = detail
+    request.ended_at = time.monotonic()
+    _note_connections(request, stream.num_returns, outcome, detail)
+    return tuple(heard)
+
+
+def _note_connections(request: Request, num_returns: int, outcome: str, detail: str) -> None:
+    """A stream that came back counts as one that was cut, and went on."""
+    for _ in range(num_returns):
+        at = request.silence_at
+        request.attempts.append(Attempt(at, at, "cut", "the stream was taken up again"))
+    request.attempts.append(Attempt(request.began_at, request.ended_at, outcome, detail))
+
+
+async def _talk(stream: LiveStream, talk: Talk, request: Request) -> str:
+    sending = asyncio.create_task(_send(stream, talk))
+    confirmed, last_at = "", time.monotonic()
+    try:
+        async for text in stream:
+            now = time.monotonic()
+            if now - last_at > request.silence_s:
+                request.silence_s, request.silence_at = now - last_at, last_at
+            last_at = now
+            if not text.confirmed.startswith(confirmed):
+                request.complaint = f"took back {confirmed[len(text.confirmed) :]!r}"
+            confirmed = text.confirmed
+        return confirmed
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _send(stream: LiveStream, talk: Talk) -> None:
+    """Each packet leaves when its last sample has been said."""
+    began_at = time.monotonic()
+    size = int(_PACKET_S * _BYTES_PER_S)
+    for start in range(0, len(talk.pcm), size):
+        packet = talk.pcm[start : start + size]
+        said_at = began_at + (start + len(packet)) / _BYTES_PER_S
+        await asyncio.sleep(max(0.0, said_at - time.monotonic()))
+        await stream.send(packet)
+    await stream.finish()
