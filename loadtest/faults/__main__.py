@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--report", type=Path, help="where the page goes, beside its plots")
     parser.add_argument("--remark", default="", help="said among the conditions")
+    parser.add_argument("--env", nargs="+", default=[], metavar="NAME=VALUE",
+                        help="for the processes of the nodes, over what configs/*.env say")  # fmt: skip
     parser.add_argument("--keep", type=Path, help="a folder for the logs of the nodes")
     return parser
 
@@ -65,7 +67,8 @@ async def _run(args: argparse.Namespace) -> tuple[list[Trial], dict[str, str]]:
         folder = args.keep or Path(made)  # short: a socket's path has 107 bytes
         folder.mkdir(exist_ok=True)
         began_at = time.monotonic()
-        with cluster(folder, config=args.config) as nodes:
+        over = dict(each.split("=", 1) for each in args.env)
+        with cluster(folder, config=args.config, over=over) as nodes:
             _say(f"the nodes are up after {time.monotonic() - began_at:.0f} s")
             await asyncio.to_thread(nodes.deploy)
             await _readiness(nodes)
@@ -116,6 +119,7 @@ def _conditions(args: argparse.Namespace, nodes: Cluster, rates: Rates) -> dict[
         "load": f"{rates.uploads:g} uploads, {rates.events:g} with events and {rates.jobs:g} jobs "
         f"a second, {rates.num_talkers} live streams at any time",
     }
+    said |= {"environment": " ".join(args.env)} if args.env else {}
     return {**said, "remark": args.remark} if args.remark else said
 
 

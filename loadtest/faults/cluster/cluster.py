@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -173,13 +174,16 @@ def _title(process: psutil.Process) -> str:
 
 
 @contextmanager
-def cluster(folder: Path, *, config: Path = CONFIG) -> Iterator[Cluster]:
-    """Up, with nothing deployed; nothing of it is left afterwards."""
+def cluster(
+    folder: Path, *, config: Path = CONFIG, over: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Cluster]:
+    """Up, with nothing deployed; nothing of it is left afterwards. `over` is laid over what the
+    files of `configs/` set in the environment of the nodes."""
     network.make()
     with ExitStack() as stack:
         memory = stack.enter_context(memory_of_the_head(folder))
         database = stack.enter_context(database_of_jobs(folder))
-        environment = _environment(folder)
+        environment = {**_environment(folder), **over}
         head = Node(network.Host("head", 2), folder, {**environment, **memory}, {})
         document = _document(config, database, folder)
         described = [*_workers(document).items(), SPARE]
