@@ -50,13 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--calm", type=float, default=30.0, help="seconds of load before a fault")
     parser.add_argument("--settle", type=float, default=20.0, help="and after all is there again")
     parser.add_argument("--config", type=Path, default=CONFIG, help="what is deployed")
-    parser.add_argument("--uploads", type=float, default=Rates.uploads, help="a second")
-    parser.add_argument("--talkers", type=int, default=Rates.num_talkers, help="at any time")
+    parser.add_argument("--uploads", type=float, default=Rates().uploads, help="a second")
+    parser.add_argument("--talkers", type=int, default=Rates().num_talkers, help="at any time")
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--report", type=Path, help="where the page goes, beside its plots")
     parser.add_argument("--remark", default="", help="said among the conditions")
     parser.add_argument("--env", nargs="+", default=[], metavar="NAME=VALUE",
-                        help="for the processes of the nodes, over what configs/*.env say")  # fmt: skip
+                        help="for the nodes, over what configs/*.env say")  # fmt: skip
     parser.add_argument("--keep", type=Path, help="a folder for the logs of the nodes")
     return parser
 

@@ -197,8 +197,11 @@ def cluster(
         conditions = {"memory of the head": next(iter(memory)), "jobs": database.partition(":")[0]}
         whole = Cluster(folder, environment, head, workers, spare, opened, document, conditions)
         try:
-            for node in (head, *workers.values()):
+            head.start()
+            _await_node(whole, head)
+            for node in workers.values():
                 node.start()
+            for node in workers.values():
                 _await_node(whole, node)
             yield whole
         finally:
