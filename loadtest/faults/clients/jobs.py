@@ -17,10 +17,9 @@ from loadtest.faults.clients.told import (
     outcome_of,
     outcome_of_error,
 )
-from loadtest.faults.clients.uploads import Clip
+from loadtest.faults.clients.uploads import PATIENCE_S, Clip
 from loadtest.users.checking import words_of
 
-_PATIENCE_S = 20.0
 _KEEP_ON_S = 300.0
 _POLL_S = 1.0
 _ENDED = ("completed", "failed", "cancelled")
@@ -80,7 +79,7 @@ async def _asked(
         began_at = time.monotonic()
         answer: httpx.Response | None = None
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 answer = await ask()
             outcome, detail = outcome_of(answer)
         except (httpx.HTTPError, TimeoutError) as error:

@@ -5,7 +5,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loadtest.faults.clients.told import OK, SERVER, UNREACHABLE, WRONG, Attempt, Request, compared
+from loadtest.faults.clients.told import (
+    CUT,
+    OK,
+    SERVER,
+    UNREACHABLE,
+    WRONG,
+    Attempt,
+    Request,
+    compared,
+)
 from loadtest.users.checking import words_of
 from serve_app.client.errors import ClientError, StreamEndedError, UnreachableError
 from serve_app.client.live import LiveStream
@@ -49,27 +58,21 @@ async def speak(
             detail = f"closed with {error.code}: {error.reason}"
         request.complaint = detail
     request.ended_at = time.monotonic()
-    _note_connections(request, stream.num_returns, outcome, detail)
-    return tuple(heard)
-
-
-def _note_connections(request: Request, num_returns: int, outcome: str, detail: str) -> None:
-    """A stream that came back counts as one that was cut, and went on."""
-    for _ in range(num_returns):
-        at = request.silence_at
-        request.attempts.append(Attempt(at, at, "cut", "the stream was taken up again"))
     request.attempts.append(Attempt(request.began_at, request.ended_at, outcome, detail))
+    return tuple(heard)
 
 
 async def _talk(stream: LiveStream, talk: Talk, request: Request) -> str:
     sending = asyncio.create_task(_send(stream, talk))
-    confirmed, last_at = "", time.monotonic()
+    confirmed, last_at, num_returns = "", time.monotonic(), 0
     try:
         async for text in stream:
             now = time.monotonic()
             if now - last_at > request.silence_s:
                 request.silence_s, request.silence_at = now - last_at, last_at
-            last_at = now
+            for _ in range(stream.num_returns - num_returns):
+                request.attempts.append(Attempt(last_at, now, CUT, "was taken up again"))
+            last_at, num_returns = now, stream.num_returns
             if not text.confirmed.startswith(confirmed):
                 request.complaint = f"took back {confirmed[len(text.confirmed) :]!r}"
             confirmed = text.confirmed

@@ -215,7 +215,9 @@ def _environment(folder: Path) -> dict[str, str]:
     token = folder / "token"
     token.write_text(secrets.token_hex(32))
     flags = flags_in(ROOT / "configs/ray.env") | flags_in(ROOT / "configs/cluster.env")
-    return {**flags, "RAY_AUTH_TOKEN_PATH": str(token), "PYTHONPATH": str(ROOT)}
+    # Replicas yield to all else on a node; here all nodes, clients included, share the same cores.
+    own = {"RAY_worker_niceness": "0", "PYTHONPATH": str(ROOT)}
+    return {**flags, **own, "RAY_AUTH_TOKEN_PATH": str(token)}
 
 
 def _document(config: Path, database: str, folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from loadtest.faults.cluster.network import Host
 
 GCS_PORT, DASHBOARD_PORT, METRICS_PORT = 6379, 8265, 8090
 _OBJECT_STORE_BYTES = 200_000_000
-_LOGICAL_CPUS = 4
+_LOGICAL_CPUS = 3
 _END_WITHIN_S = 20.0
 _REPLICA = "ray::ServeReplica:chorus:"
 
