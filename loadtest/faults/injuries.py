@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from loadtest.faults.cluster.cluster import Cluster
 from loadtest.faults.cluster.nodes import Node
 
-CUT_FOR_S, BLINK_FOR_S = 90.0, 5.0
+CUT_FOR_S, BLINK_FOR_S = 60.0, 5.0
 _DRAIN_WITHIN_S = 90.0
 _JOIN_WITHIN_S = 120.0
 _ROLL_WITHIN_S = 600.0

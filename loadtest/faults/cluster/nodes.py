@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ GCS_PORT, DASHBOARD_PORT, METRICS_PORT = 6379, 8265, 8090
 _OBJECT_STORE_BYTES = 200_000_000
 _LOGICAL_CPUS = 3
 _END_WITHIN_S = 20.0
-_REPLICA = "ray::ServeReplica:chorus:"
+_NAME = re.compile(r"ray::ServeReplica:chorus:(?P<name>[^:]+?)(\.(?!init|__init)[a-z]\w+)?")
 
 
 @dataclass(eq=False)
@@ -55,9 +56,14 @@ class Node:
             )
         self.started.append(time.monotonic())
 
+    @property
+    def _room(self) -> Path:
+        """Of this start: a node that comes back finds nothing of before, as a pod does not."""
+        return self.folder / f"{self.name}-{len(self.started)}"
+
     def _command(self) -> list[str]:
         words = ["start", "--block", "--disable-usage-stats", "--include-log-monitor=false"]
-        words += [f"--node-ip-address={self.host.address}", f"--temp-dir={self.folder / self.name}"]
+        words += [f"--node-ip-address={self.host.address}", f"--temp-dir={self._room}"]
         words += [f"--object-store-memory={_OBJECT_STORE_BYTES}"]
         words += [f"--metrics-export-port={METRICS_PORT}"]
         if self.head is not None:
@@ -81,14 +87,13 @@ class Node:
         """Its processes with that in their command lines."""
         return [each for each in self.processes() if title in line_of(each)]
 
-    def replicas(self, deployment: str = "") -> list[psutil.Process]:
-        """Of one deployment, or of all; Ray names it in their titles."""
-        titles = [(each, line_of(each).split(" ")[0]) for each in self.processes()]
-        return [
-            each
-            for each, title in titles
-            if title.startswith(_REPLICA) and deployment in ("", title.removeprefix(_REPLICA))
-        ]
+    def replicas(self, deployment: str = "") -> list[tuple[str, psutil.Process]]:
+        """Those that are up, of one deployment or of all, each with its deployment's name. Ray has
+        it in their titles, with the call that is under way behind it."""
+        lines = [(line_of(each).split(" ")[0], each) for each in self.processes()]
+        named = [(_NAME.fullmatch(line), each) for line, each in lines if line]
+        found = [(match["name"], each) for match, each in named if match is not None]
+        return [(name, each) for name, each in found if deployment in ("", name)]
 
     def kill(self) -> None:
         """SIGKILL for each of its processes, until none is left."""
