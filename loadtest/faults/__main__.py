@@ -28,17 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     args = _parser().parse_args(words)
     world.enter("loadtest.faults", words)
-    trials, conditions = asyncio.run(_run(args))
-    results = {
-        "conditions": conditions,
-        "trials": [trial.as_json() for trial in trials],
-    }
-    if args.json:
-        args.json.write_text(json.dumps(results))
-    if args.report:
-        from loadtest.faults.report.page import write
-
-        write(args.report, trials, conditions)
+    trials = asyncio.run(_run(args))
     return 0 if all(map(is_kept, trials)) else 1
 
 
@@ -61,7 +51,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(args: argparse.Namespace) -> tuple[list[Trial], dict[str, str]]:
+def _write(args: argparse.Namespace, trials: list[Trial], conditions: dict[str, str]) -> None:
+    """After each trial: what an hour of them has told is not to hang on the last."""
+    if args.json:
+        told = {"conditions": conditions, "trials": [trial.as_json() for trial in trials]}
+        args.json.write_text(json.dumps(told))
+    if args.report:
+        from loadtest.faults.report.page import write
+
+        write(args.report, trials, conditions)
+
+
+async def _run(args: argparse.Namespace) -> list[Trial]:
     trials: list[Trial] = []
     with tempfile.TemporaryDirectory(prefix="cf-", ignore_cleanup_errors=True) as made:
         folder = args.keep or Path(made)  # short: a socket's path has 107 bytes
@@ -84,9 +85,9 @@ async def _run(args: argparse.Namespace) -> tuple[list[Trial], dict[str, str]]:
                     trial = await run_trial(name, FAULTS[name], nodes, load, plan, _say)
                     trials.append(trial)
                     _tell(trial)
+                    _write(args, trials, _conditions(args, nodes, rates))
                     await _readiness(nodes)
-            conditions = _conditions(args, nodes, rates)
-    return trials, conditions
+    return trials
 
 
 def _models(nodes: Cluster) -> tuple[tuple[str, ...], str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from loadtest.faults.clients.told import (
     CUT,
     OK,
+    PROXY,
+    REFUSED,
     SERVER,
     UNREACHABLE,
     WRONG,
@@ -16,11 +18,13 @@ from loadtest.faults.clients.told import (
     compared,
 )
 from loadtest.users.checking import words_of
-from serve_app.client.errors import ClientError, StreamEndedError, UnreachableError
+from serve_app.client.errors import ClientError, ServerError, StreamEndedError, UnreachableError
 from serve_app.client.live import LiveStream
 
 _PACKET_S = 0.1
 _BYTES_PER_S = 32_000
+_KEEP_ON_S = 120.0
+_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +47,12 @@ async def speak(
     told(request)
     heard: tuple[str, ...] = ()
     outcome, detail = OK, ""
-    stream = LiveStream(url, model=model, language="en", open_timeout_s=60, max_away_s=120)
     try:
-        async with stream:
+        stream = await _opened(url, model, request)
+        try:
             heard = words_of(await _talk(stream, talk, request))
+        finally:
+            await stream.close()
         request.is_answered = True
         request.words = compared(talk.words, heard)
         if talk.words and not request.words.is_right:
@@ -60,6 +66,25 @@ async def speak(
     request.ended_at = time.monotonic()
     request.attempts.append(Attempt(request.began_at, request.ended_at, outcome, detail))
     return tuple(heard)
+
+
+async def _opened(url: str, model: str, request: Request) -> LiveStream:
+    """Tried again where nothing was begun: the client does so only for streams that were open."""
+    while True:
+        began_at = time.monotonic()
+        stream = LiveStream(url, model=model, language="en", open_timeout_s=60, max_away_s=120)
+        try:
+            await stream.open()
+            return stream
+        except (UnreachableError, ServerError) as error:
+            lost = isinstance(error, ServerError) and error.is_lost_ingress
+            refused = isinstance(error, UnreachableError) or error.status in (429, 503)
+            if not (lost or refused) or began_at - request.began_at > _KEEP_ON_S:
+                raise
+            outcome = PROXY if lost else REFUSED
+            attempt = Attempt(began_at, time.monotonic(), outcome, str(error)[:80])
+            request.attempts.append(attempt)
+        await asyncio.sleep(_PAUSE_S)
 
 
 async def _talk(stream: LiveStream, talk: Talk, request: Request) -> str:

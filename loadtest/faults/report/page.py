@@ -14,9 +14,10 @@ from loadtest.faults.trial import Trial
 
 _PAGE = Path(__file__).with_name("page.md")
 _HEAD = (
-    "| fault | requests it met | as if nothing were | not accepted, asked again | cut off by the "
-    "wire, asked again | **lost by the server** | **never answered** | as before after | whole "
-    "after |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
+    "| fault | requests it met | as if nothing were | not accepted, asked again "
+    "| cut off by the wire, asked again | **lost by the server** | **never answered** "
+    "| last failure after | as before after | whole after |\n"
+    "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n"
 )
 _WORDS_HEAD = (
     "| fault | streams | cut and taken up again | longest silence | words | **lost** | **said "
@@ -54,12 +55,13 @@ def _by_fault(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
 
 def _requests(name: str, trials: Sequence[Trial]) -> str:
     found = fates([each for trial in trials for each in met(trial)])
+    failed = [recovery(trial).last_failure_s for trial in trials]
     before = [recovery(trial).as_before_s for trial in trials]
     whole = [trial.whole_s for trial in trials]
     return (
         f"| [{name}](#{name}) ({len(trials)} ×) | {found.num_requests} | {found.num_undisturbed} | "
         f"{found.refused} | {found.wire} | {found.server + found.wrong} | {found.never} | "
-        f"{_spread(before)} | {_spread(whole)} |\n"
+        f"{_spread(failed)} | {_spread(before)} | {_spread(whole)} |\n"
     )
 
 
