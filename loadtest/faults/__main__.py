@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", type=Path, default=CONFIG, help="what is deployed")
     parser.add_argument("--uploads", type=float, default=Rates().uploads, help="a second")
     parser.add_argument("--talkers", type=int, default=Rates().num_talkers, help="at any time")
+    parser.add_argument("--talk", type=float, default=Rates().talk_s, help="seconds of a stream")
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--report", type=Path, help="where the page goes, beside its plots")
     parser.add_argument("--remark", default="", help="said among the conditions")
@@ -75,8 +76,8 @@ async def _run(args: argparse.Namespace) -> list[Trial]:
             await _readiness(nodes)
             _say(f"all is ready after {time.monotonic() - began_at:.0f} s; the script is heard")
             offline, live = _models(nodes)
-            script = await script_of(URL, offline, live)
-            rates = Rates(uploads=args.uploads, num_talkers=args.talkers)
+            rates = Rates(uploads=args.uploads, num_talkers=args.talkers, talk_s=args.talk)
+            script = await script_of(URL, offline, live, rates)
             plan = Plan(calm_s=args.calm, settle_s=args.settle)
             for name in args.only or FAULTS:
                 for number in range(args.repetitions):

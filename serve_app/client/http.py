@@ -45,8 +45,8 @@ _JITTER = 0.25
 class Client:
     """One server. Threads may share it; close it, or use it in a `with` block.
 
-    A server that is full (429, 503), or that goes away in the middle of an answer (all of it, or its
-    ingress), is asked again: at most `max_retries` times, after the pause that it asked for, and
+    A server that is full (429, 503), or that goes away in the middle of an answer, all of it or its
+    ingress, is asked again: at most `max_retries` times, after the pause that it asked for, and
     only as long as the pauses of one request stay under `max_wait_s` in all.
 
     Raises:

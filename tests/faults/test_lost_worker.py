@@ -19,7 +19,7 @@ CONFIG = Path(__file__).with_name("two_nodes.yaml")
 def test_a_lost_worker_loses_no_request_and_no_word(tmp_path: Path) -> None:
     told = tmp_path / "told.json"
     words = ["--only", "lose-worker", "--repetitions", "1", "--config", str(CONFIG)]
-    words += ["--calm", "5", "--settle", "5", "--uploads", "3", "--json", str(told)]
+    words += ["--calm", "5", "--settle", "5", "--uploads", "3", "--talk", "10", "--json", str(told)]
     command = [sys.executable, "-m", "loadtest.faults", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.is_file(), done.stdout + done.stderr

@@ -21,7 +21,6 @@ from loadtest.users.speech import Speech, Wanted, speech_for
 _SEED = 11
 _NUM_CLIPS = 16
 _LONGEST_CLIP_S = 8.0
-_TALK_S = 20.0
 _CONNECTIONS = httpx.Limits(max_connections=200, max_keepalive_connections=8, keepalive_expiry=5)
 _TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 WANTED = Wanted(clip_s=3.0, stream_s=8.0, long_s=30.0, num_mixed=24, num_streams=8)
@@ -35,6 +34,8 @@ class Rates:
     events: float = 0.4
     jobs: float = 0.1
     num_talkers: int = 4
+    talk_s: float = 20.0
+    """At least, of each stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Script:
     stream_model: str
 
 
-async def script_of(url: str, models: tuple[str, ...], stream_model: str) -> Script:
+async def script_of(url: str, models: tuple[str, ...], stream_model: str, rates: Rates) -> Script:
     """Asks a calm server for each clip and each talk once: its answers are what is right from then
     on, whatever happens to it."""
     speech = await asyncio.to_thread(speech_for, WANTED)
@@ -62,25 +63,19 @@ async def script_of(url: str, models: tuple[str, ...], stream_model: str) -> Scr
                 answer.raise_for_status()
                 words = tuple(words_of(answer.json()["text"]))
                 clips.append(Clip(spoken.name, content, model, words))
-    talks = await _talks(url, stream_model, speech) if stream_model else ()
+    talks = await _talks(url, stream_model, speech, rates) if stream_model else ()
     return Script(tuple(clips), talks, stream_model)
 
 
-async def _talks(url: str, model: str, speech: Speech) -> tuple[Talk, ...]:
-    unheard = [
-        Talk(speech.stream(number, at_least_s=_TALK_S)[1], ())
-        for number in range(len(speech.streams))
-    ]
-    # Few at a time: the models of several nodes share the cores of one machine.
-    heard: list[Talk] = []
-    for start in range(0, len(unheard), 4):
-        some = unheard[start : start + 4]
-        failures: list[Request] = []
-        words = await asyncio.gather(*(speak(url, model, talk, failures.append) for talk in some))
-        complaints = [each.complaint for each in failures if each.complaint]
-        assert not complaints, complaints
-        heard += [Talk(talk.pcm, said) for talk, said in zip(some, words, strict=True)]
-    return tuple(heard)
+async def _talks(url: str, model: str, speech: Speech, rates: Rates) -> tuple[Talk, ...]:
+    numbers = range(rates.num_talkers)
+    unheard = [speech.stream(number, at_least_s=rates.talk_s)[1] for number in numbers]
+    told: list[Request] = []
+    talking = (speak(url, model, Talk(pcm, ()), told.append) for pcm in unheard)
+    words = await asyncio.gather(*talking)
+    complaints = [each.complaint for each in told if each.complaint]
+    assert not complaints, complaints
+    return tuple(Talk(pcm, said) for pcm, said in zip(unheard, words, strict=True))
 
 
 @dataclass
