@@ -10,6 +10,8 @@ _BLUE, _RED, _ORANGE, _GREEN, _PURPLE, _GREY = (
     "#0072b2", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#999999",
 )  # fmt: skip
 """Okabe and Ito's, which colour-blind readers can tell apart."""
+_GAP_S = 0.8
+"""Left between two streams of one lane, so that they can be told apart."""
 _FATES = (
     ("answered at once", _BLUE, "o"),
     ("refused, then answered", _ORANGE, "^"),
@@ -61,7 +63,7 @@ def _draw_streams(axis: object, trial: Trial) -> None:
         lanes[lane : lane + 1] = [each.ended_at]
         is_good = each.is_answered and each.words.is_right
         colour = _RED if not is_good else _PURPLE if len(each.attempts) > 1 else _BLUE
-        axis.plot([each.began_at, each.ended_at], [lane, lane], color=colour, linewidth=4)  # type: ignore[attr-defined]  # matplotlib's
+        axis.plot([each.began_at, each.ended_at - _GAP_S], [lane, lane], color=colour, linewidth=4)  # type: ignore[attr-defined]  # matplotlib's
         if each.ended_at > 0 and each.silence_s > 3:
             silent = [each.silence_at, each.silence_at + each.silence_s]
             axis.plot(silent, [lane, lane], color=_ORANGE, linewidth=2)  # type: ignore[attr-defined]
