@@ -27,6 +27,11 @@ _READY_WITHIN_S = 300.0
 def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     args = _parser().parse_args(words)
+    if args.told:
+        from loadtest.faults.report.page import load
+
+        _write(args, *load(args.told))
+        return 0
     world.enter("loadtest.faults", words)
     trials = asyncio.run(_run(args))
     return 0 if all(map(is_kept, trials)) else 1
@@ -45,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--talk", type=float, default=Rates().talk_s, help="seconds of a stream")
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--report", type=Path, help="where the page goes, beside its plots")
+    parser.add_argument("--from", type=Path, dest="told", metavar="JSON",
+                        help="run nothing: write the page of these figures again")  # fmt: skip
     parser.add_argument("--remark", default="", help="said among the conditions")
     parser.add_argument("--env", nargs="+", default=[], metavar="NAME=VALUE",
                         help="for the nodes, over what configs/*.env say")  # fmt: skip
