@@ -99,7 +99,7 @@ hours: install  ## Measure a recording of three hours against its parts; writes 
 scaling: install  ## Measure the autoscaling policies beside Serve's default; writes docs/scaling.md (ARGS="--loads step")
 	@$(BIN)/python -m loadtest.scaling --report docs/scaling.md $(ARGS)
 
-faults: install  ## Lose any part of a cluster under load, an hour; writes docs/faults.md (ARGS="--only lose-worker --repetitions 1")
+faults: install  ## Lose any part of a cluster under load, each three times; writes docs/faults.md (ARGS="--only lose-worker --repetitions 1")
 	@$(BIN)/python -m loadtest.faults --report docs/faults.md $(ARGS)
 
 tiny: install  ## Train the embedded models again (an hour to an hour and a half each on two cores)
