@@ -59,7 +59,12 @@ ENV RAY_USAGE_STATS_ENABLED=0 \
     RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD=0 \
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO=1 \
     RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=serve_app.proxy:guard \
-    RAY_AUTH_MODE=token
+    RAY_AUTH_MODE=token \
+    RAY_grpc_client_keepalive_time_ms=10000 \
+    RAY_grpc_client_keepalive_timeout_ms=10000 \
+    RAY_health_check_period_ms=1000 \
+    RAY_health_check_timeout_ms=5000 \
+    RAY_health_check_failure_threshold=4
 LABEL org.opencontainers.image.title=Chorus org.opencontainers.image.licenses=Apache-2.0
 WORKDIR /opt/chorus
 # Answers where the default model does; a server that only starts does not count as healthy.

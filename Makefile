@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_% OTEL_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser postgres kustomize prometheus k8s test test-long check bench overload load capacity hours scaling watch tiny
+.PHONY: help install run serve stop browser postgres kustomize prometheus redis k8s test test-long check bench overload load capacity hours scaling watch faults tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ k8s: install  ## Write into k8s/ what it takes from configs/ (CI checks that it 
 prometheus:  ## Unpack Prometheus, which tests of dashboards and alerts need, unless it is there
 	@.ci/prometheus
 
+redis:  ## Install Redis, which keeps the memory of a cluster's head in tests of faults, unless it is there
+	@.ci/redis
+
 test: install  ## Test everything that takes seconds
 	@$(BIN)/python -m pytest
 
@@ -107,6 +110,9 @@ scaling: install  ## Measure the autoscaling policies beside Serve's default; wr
 
 watch: install prometheus  ## Ask every query of monitoring/ of a server under load; writes docs/watched.md
 	@$(BIN)/python -m loadtest.watch --images docs/images --report docs/watched.md $(ARGS)
+
+faults: install  ## Lose any part of a cluster under load, each three times; writes docs/faults.md (ARGS="--only lose-worker --repetitions 1")
+	@$(BIN)/python -m loadtest.faults --report docs/faults.md $(ARGS)
 
 tiny: install  ## Train the embedded models again (an hour to an hour and a half each on two cores)
 	@$(BIN)/python -m tiny parakeet --epochs 6 --minutes 32

@@ -153,7 +153,7 @@ def _loaded(path: Path) -> tuple[ServeDeploySchema, ServerConfig]:
     flags = path.with_name(FLAGS_FILE)
     if path.is_file() and not flags.is_file():
         _tell(f"there is no {flags}: Ray runs by its own settings; copy configs/{FLAGS_FILE} there")
-    for name, value in _flags(flags).items():
+    for name, value in flags_in(flags).items():
         os.environ.setdefault(name, value)
     os.environ.setdefault(*PROXY_GUARD)
     from serve_app import serve_config  # it brings Ray in, which reads the flags at its import
@@ -204,7 +204,7 @@ def _tell(line: str) -> None:
     print(line, flush=True)
 
 
-def _flags(path: Path) -> dict[str, str]:
+def flags_in(path: Path) -> dict[str, str]:
     """`NAME=value` lines; blank lines and comments are passed over."""
     lines = path.read_text().splitlines() if path.is_file() else []
     pairs = (line.partition("=") for line in lines if line.strip() and not line.startswith("#"))

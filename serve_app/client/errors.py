@@ -17,6 +17,9 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+HTTP_ERROR = "http_error"
+"""Stands for the code of an error that names none."""
+
 
 class ClientError(Exception):
     """Root of all errors of this client. `str(error)` is fit to be shown."""
@@ -107,6 +110,12 @@ class ServerError(ClientError):
         self.retry_after_s = retry_after_s
         self.request_id = request_id
 
+    @property
+    def is_lost_ingress(self) -> bool:
+        """Whether Serve's proxy says so, of an ingress that died with the request: another one may
+        answer. Chorus names its own errors."""
+        return self.status == 500 and self.code == HTTP_ERROR
+
     def __str__(self) -> str:
         return f"{self.message} ({self.status} {self.code})"
 
@@ -117,7 +126,7 @@ def server_error(response: httpx.Response) -> ServerError:
         error = response.json()["error"]
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, LookupError, TypeError):
-        code, message = "http_error", response.text.strip()[:200] or response.reason_phrase
+        code, message = HTTP_ERROR, response.text.strip()[:200] or response.reason_phrase
     return ServerError(
         response.status_code,
         code,

@@ -45,9 +45,9 @@ _JITTER = 0.25
 class Client:
     """One server. Threads may share it; close it, or use it in a `with` block.
 
-    A server that is full (429, 503), or that goes away in the middle of an answer, is asked again:
-    at most `max_retries` times, after the pause that it asked for, and only as long as the pauses
-    of one request stay under `max_wait_s` in all.
+    A server that is full (429, 503), or that goes away in the middle of an answer, all of it or its
+    ingress, is asked again: at most `max_retries` times, after the pause that it asked for, and
+    only as long as the pauses of one request stay under `max_wait_s` in all.
 
     Raises:
         InvalidUrlError: `base_url` is no HTTP address.
@@ -279,7 +279,7 @@ def _pause_s(error: ServerError | ConnectionLostError, num_attempts: int) -> flo
     """How long to wait before the next attempt; None where another would change nothing."""
     pause_s: float = _FIRST_PAUSE_S * 2 ** (num_attempts - 1)
     if isinstance(error, ServerError):
-        if error.status not in _BUSY:
+        if error.status not in _BUSY and not error.is_lost_ingress:
             return None
         if error.retry_after_s is not None:
             pause_s = error.retry_after_s

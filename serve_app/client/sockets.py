@@ -92,5 +92,6 @@ def ended_by(error: ConnectionClosed, complaint: str) -> StreamEndedError:
 def may_pass(error: ServerError | StreamEndedError) -> bool:
     """Whether another try may find the server willing."""
     if isinstance(error, ServerError):
-        return error.status in _BUSY and error.code not in _IN_VAIN
+        is_busy = error.status in _BUSY and error.code not in _IN_VAIN
+        return is_busy or error.is_lost_ingress
     return error.code in _COME_BACK

@@ -73,6 +73,8 @@ class Wire:
     """After 4 KiB of the client's."""
     port: int = 0
     num_cut: int = 0
+    page: bytes = b""
+    """What the next connection after a cut hears, and no more."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -82,6 +84,11 @@ class Wire:
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.is_down:
             writer.transport.abort()
+            return
+        if self.num_cut and self.page:
+            self.page, page = b"", self.page
+            writer.write(page)
+            writer.close()
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         budget = next(self.budgets, 2**62)

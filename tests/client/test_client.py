@@ -168,6 +168,19 @@ def test_a_retry_after_that_is_a_date_is_understood(peer):
     assert 15 < pauses[0] <= 25
 
 
+def test_a_proxy_that_has_lost_its_ingress_is_asked_again_and_a_failing_server_is_not(peer):
+    lost = peer(answer("500 Internal Server Error", "Internal Server Error"), GOOD)
+    with Client(lost.url, sleep=lambda _: None) as client:
+        assert client.transcribe(b"x").num_attempts == 2
+    failed = '{"error": {"message": "oh", "code": "engine_failed"}}'
+    failing = peer(answer("500 Internal Server Error", failed), GOOD)
+    with (
+        Client(failing.url, sleep=lambda _: pytest.fail("waited")) as client,
+        pytest.raises(ServerError, match="oh"),
+    ):
+        client.transcribe(b"x")
+
+
 def test_a_file_is_sent_whole_at_each_attempt(peer, recording):
     full = peer(BUSY, GOOD)
     with Client(full.url, sleep=lambda _: None) as client:

@@ -114,6 +114,18 @@ async def test_a_server_that_shuts_down_is_left_for_the_next_one() -> None:
     assert first.host.num_opened == 1
 
 
+async def test_a_proxy_that_has_just_lost_its_ingress_is_asked_again() -> None:
+    """Serve's own 500, which says nothing of the server behind it."""
+    async with live_site() as site, wire_to(site.port, 50_000) as wire:
+        *_, whole = await texts_of(LiveStream(site.url))
+        body = b"Internal Server Error"
+        wire.page = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 21\r\n\r\n" + body
+        stream = LiveStream(wire.url)
+        *_, last = await texts_of(stream)
+    assert last.text == whole.text
+    assert (wire.page, stream.num_returns) == (b"", 1)
+
+
 async def test_a_server_that_stays_away_is_given_up() -> None:
     async with live_site() as site, wire_to(site.port, 50_000) as wire:
         wire.stays_cut = True

@@ -1,0 +1,1 @@
+"""Clients of every wire, who retry what is safe and write down what happened to each request."""

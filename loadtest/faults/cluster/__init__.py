@@ -1,0 +1,1 @@
+"""Ray nodes in network namespaces of their own, and what stands beside them."""

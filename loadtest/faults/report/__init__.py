@@ -1,0 +1,1 @@
+"""Trials in, a page with tables and timelines out."""
