@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.core.generated import gcs_pb2
+from ray.dashboard import optional_utils
+from ray.dashboard.modules.node import datacenter, node_head
+from ray.dashboard.utils import HTTPStatusCode
+from ray.serve.schema import ServeInstanceDetails
 
 from serve_app.cli import drain, main
 
@@ -32,7 +37,7 @@ def _details(*replicas: dict[str, Any], proxies: tuple[str, ...] = ()) -> dict[s
     }
 
 
-NO_CONTROLLER: Scene = {"controller_info": {}, "applications": {}, "proxies": {}}
+NO_CONTROLLER: Scene = ServeInstanceDetails.get_empty_schema_dict()
 
 
 def _nodes(**named: str) -> dict[str, Any]:
@@ -74,7 +79,7 @@ class Dashboard:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
 
 @pytest.fixture
@@ -212,6 +217,20 @@ def test_a_time_that_is_not_enough_is_told(orders: Path, served: list[Dashboard]
 def test_a_node_may_be_named(orders: Path, served: list[Dashboard]) -> None:
     assert _drain(served, [_details()], "--node-id", THEIRS) == 0
     assert f"--node-id {THEIRS}" in orders.read_text()
+
+
+async def test_a_node_is_found_in_what_rays_dashboard_makes_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = gcs_pb2.GcsNodeInfo(node_id=bytes.fromhex(OURS), instance_id="pod-a")
+    monkeypatch.setitem(datacenter.DataSource.nodes, OURS, node_head._gcs_node_info_to_dict(known))
+    summary = await datacenter.DataOrganizer.get_all_node_summary()
+    answer = optional_utils.rest_response(
+        status_code=HTTPStatusCode.OK, message="", summary=summary, node_logical_resources={}
+    )
+    told = json.loads(answer.text)
+    assert drain.node_of(told, "pod-a") == drain.node_of(told, OURS) == OURS
+    assert drain.node_of(told, "pod-b") is None
 
 
 def _stand_in(script: str) -> None:
