@@ -81,6 +81,7 @@ check: install  ## Lint, types, layers, configurations, known vulnerabilities
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/chorus check configs/*.yaml
+	@$(BIN)/python k8s/generate.py --check
 	@$(BIN)/python .ci/audit.py
 
 .venv/.bench: .venv/.installed

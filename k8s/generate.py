@@ -1,7 +1,7 @@
 """The files of `configs/` in, what Kubernetes is handed of them out: one source for both.
 
     python k8s/generate.py            write it (`make k8s`)
-    python k8s/generate.py --check    say what is stale; exit status 1 if anything is
+    python k8s/generate.py --check    say what is stale; exit status 1 if anything is (`make check`)
 
 Of each overlay: the Serve config, as the `serveConfigV2` of its RayService. Of them all: the
 environment of Ray's processes.
@@ -101,7 +101,7 @@ def main() -> int:
         if not path.is_file() or path.read_text() != text
     ]
     for path, text in stale:
-        print(f"{path.relative_to(K8S.parent)}: {'stale' if asked.check else 'written'}")
+        print(f"{path.relative_to(K8S.parent)}: {'stale: make k8s' if asked.check else 'written'}")
         if not asked.check:
             path.write_text(text)
     return int(asked.check and bool(stale))

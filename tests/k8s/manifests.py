@@ -1,5 +1,6 @@
 """An overlay of `k8s/` in, its manifests out, as `kubectl apply -k` would send them."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -18,11 +19,28 @@ _KUBECTL = ROOT / ".cache" / "kubectl"
 """Where `.ci/kustomize` puts one if there is none, or an old one."""
 
 
+def knows_todays_kustomize(kubectl: str) -> bool:
+    """5 or later; not, if it does not even run on this machine."""
+    command = [kubectl, "version", "--client"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return False
+    version = re.search(r"Kustomize Version: v(\d+)", said)
+    return version is not None and int(version[1]) >= 5
+
+
+@cache
+def _kubectl() -> str | None:
+    found = (str(_KUBECTL), shutil.which("kubectl"))
+    return next((path for path in found if path and knows_todays_kustomize(path)), None)
+
+
 @cache
 def _built(folder: Path) -> str:
-    kubectl = str(_KUBECTL) if _KUBECTL.exists() else shutil.which("kubectl")
+    kubectl = _kubectl()
     if kubectl is None:
-        pytest.skip("no kubectl: make kustomize")
+        pytest.skip("no kubectl with kustomize 5: make kustomize")
     command = [kubectl, "kustomize", str(folder)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
