@@ -61,6 +61,27 @@ def test_the_image_is_of_a_python_that_the_project_takes() -> None:
     assert version[1] in {"3.11", "3.12"}
 
 
+def test_the_image_brings_what_a_cluster_keeps_jobs_in_and_the_versions_are_pinned() -> None:
+    """PostgreSQL and S3: what else an `audio_url` or a `database_url` of the examples asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    (brought,) = re.findall(r"for extra in \(([^)]*)\)", _dockerfile())
+    assert set(re.findall(r"\w+", brought)) == {"postgres", "s3"} <= set(extras)
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    assert {*extras["postgres"], *extras["s3"]} <= set(pins)
+
+
+def test_only_the_image_for_gpus_asks_for_gpus() -> None:
+    parts = re.split(r"^FROM \S+ AS ", _dockerfile(), flags=re.MULTILINE)
+    stages = {part.split()[0]: part for part in parts}
+    shown = {
+        name: found
+        for name, part in stages.items()
+        if (found := re.findall(r"NVIDIA_VISIBLE_DEVICES=(\w+)", part))
+    }
+    assert shown == {"cpu": ["void"], "cuda": ["all"]}
+
+
 def test_what_the_server_needs_is_not_left_out_of_the_build() -> None:
     """Each path that configs and code name, by the rules of `.dockerignore`; and no secret."""
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line]
