@@ -29,6 +29,8 @@ OVERLAYS: Mapping[str, str] = {
 }
 """Overlay -> the file of `configs/` that it serves."""
 ENVIRONMENTS = ("ray.env", "cluster.env", "haproxy.env")
+_ON_CPUS = {"chorus/role": "cpu"}
+"""The label of Ray's that `base/rayservice.yaml` gives the group of CPU workers."""
 _HEAD = "# Made by `make k8s` from {}: change that, and make it again.\n"
 
 
@@ -44,8 +46,9 @@ def generated() -> dict[Path, str]:
 
 
 def serve_config(path: Path) -> dict[str, Any]:
-    """`path` as pods serve it: on all their addresses, since clients come through a Service, and
-    without jobs that would be kept in a file, which one pod has and the next has not.
+    """`path` as pods serve it: on all their addresses, since clients come through a Service;
+    without jobs that would be kept in a file, which one pod has and the next has not; and what
+    needs no GPU on CPU workers, where models need one.
 
     Raises:
         ConfigError: it is wrong; with the first of its mistakes.
@@ -55,9 +58,19 @@ def serve_config(path: Path) -> dict[str, Any]:
     args = document["applications"][0]["args"]
     if "jobs" in args and JobsConfig.model_validate(args["jobs"]).database_url.startswith("sqlite"):
         del args["jobs"]
+    _keep_off_gpus(document["applications"][0].get("deployments", []))
     for problem in check(document):
         raise ConfigError(str(path), str(problem))
     return document
+
+
+def _keep_off_gpus(deployments: list[dict[str, Any]]) -> None:
+    """Serve spreads replicas over all nodes, and would give an ingress the CPUs of a GPU's pod."""
+    asked = [deployment.get("ray_actor_options", {}) for deployment in deployments]
+    if any(options.get("num_gpus", 0) for options in asked):
+        for options in asked:
+            if options and not options.get("num_gpus", 0):
+                options["label_selector"] = {**(options.get("label_selector") or {}), **_ON_CPUS}
 
 
 def _patch(config: str) -> str:
