@@ -135,6 +135,27 @@ def test_composed_servers_trace_and_keep_jobs_where_the_environment_says() -> No
     assert set(composed["services"]) == {"tiny", "postgres", "jaeger"}
 
 
+def test_every_setting_of_the_example_reaches_a_composed_server() -> None:
+    """But where the image or a volume settles it, or a client alone reads it."""
+    named = set(re.findall(r"^#(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    named -= {"HF_HOME", "CHORUS_URL", "CHORUS_API_KEY"}
+    composed = _composed("tiny", "gpu", **dict.fromkeys(named, "set"))["services"]
+    reached = {
+        service: {
+            name for name, value in composed[service]["environment"].items() if value == "set"
+        }
+        for service in ("tiny", "gpu")
+    }
+    assert reached == {"tiny": named - {"HF_TOKEN"}, "gpu": named}
+
+
+def test_a_setting_that_nobody_made_is_not_set_in_a_composed_server() -> None:
+    """Some would be taken at their word, empty as they are."""
+    environment = _composed("tiny")["services"]["tiny"]["environment"]
+    assert environment.pop("OTEL_SERVICE_NAME") == "chorus"
+    assert not [name for name, value in environment.items() if value is not None]
+
+
 def test_compose_builds_targets_that_the_dockerfile_has() -> None:
     targets = set(re.findall(r"^FROM \S+ AS (\S+)", _dockerfile(), re.MULTILINE))
     services = _composed("tiny", "gpu")["services"].values()

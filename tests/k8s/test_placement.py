@@ -1,4 +1,4 @@
-"""Which group of workers takes which deployment, and that each group has room for what is its own."""
+"""Which group of workers takes which deployment, and that each has room for what is its own."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def _deployments(name: str) -> list[Manifest]:
 
 
 def _fits(deployment: Manifest, group: Manifest) -> bool:
-    """By what Ray asks before it looks at what is free: labels, and whether there is a GPU at all."""
+    """By what Ray asks before it looks at what is free: labels, and a GPU at all."""
     options = deployment["ray_actor_options"]
     if options.get("num_gpus", 0) and not _has_gpus(group):
         return False

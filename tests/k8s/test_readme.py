@@ -47,7 +47,7 @@ def test_what_a_pod_runs_before_it_ends_is_a_command_of_chorus(
 
 
 def test_what_slurm_starts_every_node_with_is_for_every_node() -> None:
-    """`ray symmetric-run` hands the head and the workers the same flags; of those that are the head's
+    """`ray symmetric-run` hands head and workers the same flags; of those that are the head's
     alone, Ray names some in `symmetric-run` itself and the others in `ray start`."""
     page = (ROOT / "docs" / "how-to" / "slurm.md").read_text()
     found = re.search(r"ray symmetric-run (.*?) -- serve", page.replace("\\\n", " "), re.DOTALL)
