@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.k8s import manifests
-from tests.k8s.manifests import OVERLAYS, ROOT, Manifest
+from tests.k8s.manifests import K8S, OVERLAYS, ROOT, Manifest
 from tests.k8s.test_generated import generate
 
 every_overlay = pytest.mark.parametrize("name", OVERLAYS)
@@ -94,3 +94,17 @@ def test_a_selector_that_a_config_has_already_stays(tmp_path: Path) -> None:
     assert chosen["Preprocessor"] == {"zone": "a", "chorus/role": "cpu"}
     assert chosen["Ingress"] == {"chorus/role": "cpu"}
     assert chosen["canary-1b-v2"] is None
+
+
+def test_the_trial_asks_for_what_its_page_says() -> None:
+    service = manifests.ray_service("cpu-trial")
+    asked = [
+        manifests.container(template)["resources"]["requests"]
+        for template in manifests.templates(service).values()
+    ]
+    autoscaler = service["spec"]["rayClusterConfig"]["autoscalerOptions"]["resources"]["requests"]
+    assert autoscaler == {"cpu": "200m", "memory": "512Mi"}
+    num_cpus = sum(float(each["cpu"]) for each in asked) + 0.2
+    memory_gib = sum(float(each["memory"].removesuffix("Gi")) for each in asked) + 0.5
+    page = (K8S / "README.md").read_text()
+    assert f"The trial asks for {num_cpus:g} CPUs and {memory_gib:g} GiB in all" in page
