@@ -7,7 +7,7 @@ ARG PYTHON_VERSION=3.11
 FROM python:${PYTHON_VERSION}-slim-bookworm AS requirements
 COPY pyproject.toml /
 RUN python -c 'import tomllib; project = tomllib.load(open("/pyproject.toml", "rb"))["project"]; \
-extras = project["optional-dependencies"]["postgres"]; \
+extras = [each for extra in ("postgres", "s3") for each in project["optional-dependencies"][extra]]; \
 print(*sorted(project["dependencies"] + extras), sep="\n")' > /requirements.txt
 
 # Torch by itself: it is the largest, and the two targets take it from different places.
@@ -49,8 +49,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --user-group --create-home chorus \
     && install --directory --owner chorus --group chorus /models /opt/chorus/.chorus
-ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HF_HOME=/models \
-    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HF_HOME=/models
 # configs/ray.env and configs/cluster.env, so that every Ray process of every container has them.
 ENV RAY_USAGE_STATS_ENABLED=0 \
     RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S=1 \
@@ -75,6 +74,8 @@ EXPOSE 8000 8090
 ENTRYPOINT ["tini", "--"]
 
 FROM base AS cpu
+# No GPU, on whichever node it is.
+ENV NVIDIA_VISIBLE_DEVICES=void
 COPY --from=environment-cpu /opt/venv /opt/venv
 COPY --from=checkpoints --chown=chorus:chorus /models /models
 COPY . /opt/chorus
@@ -85,6 +86,8 @@ USER 1000:1000
 CMD ["chorus", "serve", "configs/tiny.yaml", "--host", "0.0.0.0"]
 
 FROM base AS cuda
+# What NVIDIA's runtime hands to a container that asks for no GPU by name (`--gpus` and Kubernetes do).
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=environment-cuda /opt/venv /opt/venv
 COPY --from=checkpoints --chown=chorus:chorus /models /models
 COPY . /opt/chorus

@@ -61,7 +61,7 @@ postgres:  ## Install PostgreSQL's programs, which tests of jobs need, unless th
 kustomize:  ## Find or fetch a kubectl that builds k8s/, which its tests need
 	@.ci/kustomize
 
-k8s: install  ## Write into k8s/ what it takes from configs/ (CI checks that it was done)
+k8s: install  ## Write into k8s/ what it takes from configs/ and monitoring/ (CI checks that it was done)
 	@$(BIN)/python k8s/generate.py
 
 prometheus:  ## Unpack Prometheus, which tests of dashboards and alerts need, unless it is there

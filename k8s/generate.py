@@ -1,10 +1,11 @@
-"""The files of `configs/` in, what Kubernetes is handed of them out: one source for both.
+"""The files of `configs/` and `monitoring/` in, what Kubernetes is handed of them out: one source
+for both.
 
     python k8s/generate.py            write it (`make k8s`)
     python k8s/generate.py --check    say what is stale; exit status 1 if anything is (`make check`)
 
 Of each overlay: the Serve config, as the `serveConfigV2` of its RayService. Of them all: the
-environment of Ray's processes.
+environment of Ray's processes, and the alerts and dashboards.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from serve_app.serve_config import check
 
 K8S = Path(__file__).parent
 CONFIGS = K8S.parent / "configs"
+MONITORING = K8S.parent / "monitoring"
 OVERLAYS: Mapping[str, str] = {
     "cpu-trial": "tiny.yaml",
     "one-gpu": "one_gpu.yaml",
@@ -29,6 +31,8 @@ OVERLAYS: Mapping[str, str] = {
 }
 """Overlay -> the file of `configs/` that it serves."""
 ENVIRONMENTS = ("ray.env", "cluster.env", "haproxy.env")
+_ON_CPUS = {"chorus/role": "cpu"}
+"""The label of Ray's that `base/rayservice.yaml` gives the group of CPU workers."""
 _HEAD = "# Made by `make k8s` from {}: change that, and make it again.\n"
 
 
@@ -40,12 +44,16 @@ def generated() -> dict[Path, str]:
     files = {K8S / "base" / "ray.env": _environment()}
     for overlay, config in OVERLAYS.items():
         files[K8S / "overlays" / overlay / "serve-config.yaml"] = _patch(config)
+    extras = K8S / "extras" / "monitoring"
+    files[extras / "alerts.yaml"] = _rules(MONITORING / "alerts.yml")
+    files[extras / "dashboards.yaml"] = _dashboards(MONITORING / "grafana")
     return files
 
 
 def serve_config(path: Path) -> dict[str, Any]:
-    """`path` as pods serve it: on all their addresses, since clients come through a Service, and
-    without jobs that would be kept in a file, which one pod has and the next has not.
+    """`path` as pods serve it: on all their addresses, since clients come through a Service;
+    without jobs that would be kept in a file, which one pod has and the next has not; and what
+    needs no GPU on CPU workers, where models need one.
 
     Raises:
         ConfigError: it is wrong; with the first of its mistakes.
@@ -55,9 +63,19 @@ def serve_config(path: Path) -> dict[str, Any]:
     args = document["applications"][0]["args"]
     if "jobs" in args and JobsConfig.model_validate(args["jobs"]).database_url.startswith("sqlite"):
         del args["jobs"]
+    _keep_off_gpus(document["applications"][0].get("deployments", []))
     for problem in check(document):
         raise ConfigError(str(path), str(problem))
     return document
+
+
+def _keep_off_gpus(deployments: list[dict[str, Any]]) -> None:
+    """Serve spreads replicas over all nodes, and would give an ingress the CPUs of a GPU's pod."""
+    asked = [deployment.get("ray_actor_options", {}) for deployment in deployments]
+    if any(options.get("num_gpus", 0) for options in asked):
+        for options in asked:
+            if options and not options.get("num_gpus", 0):
+                options["label_selector"] = {**(options.get("label_selector") or {}), **_ON_CPUS}
 
 
 def _patch(config: str) -> str:
@@ -69,6 +87,35 @@ def _patch(config: str) -> str:
         "spec": {"serveConfigV2": _Block(text)},
     }
     return _HEAD.format(f"configs/{config}") + yaml.dump(patch, Dumper=_Dumper, sort_keys=False)
+
+
+def _rules(alerts: Path) -> str:
+    rule = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "chorus"},
+        "spec": yaml.safe_load(alerts.read_text()),
+    }
+    head = _HEAD.format(f"monitoring/{alerts.name}")
+    return head + yaml.safe_dump(rule, sort_keys=False, width=100)
+
+
+def _dashboards(folder: Path) -> str:
+    """As Grafana's sidecar finds them: one ConfigMap each, since one may not be above 1 MiB."""
+    maps = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": f"chorus-dashboard-{path.stem}",
+                "labels": {"grafana_dashboard": "1"},
+            },
+            "data": {path.name: _Block(path.read_text())},
+        }
+        for path in sorted(folder.glob("*.json"))
+    ]
+    head = _HEAD.format(f"monitoring/{folder.name}")
+    return head + yaml.dump_all(maps, Dumper=_Dumper, sort_keys=False)
 
 
 def _environment() -> str:

@@ -61,6 +61,27 @@ def test_the_image_is_of_a_python_that_the_project_takes() -> None:
     assert version[1] in {"3.11", "3.12"}
 
 
+def test_the_image_brings_what_a_cluster_keeps_jobs_in_and_the_versions_are_pinned() -> None:
+    """PostgreSQL and S3: what else an `audio_url` or a `database_url` of the examples asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    (brought,) = re.findall(r"for extra in \(([^)]*)\)", _dockerfile())
+    assert set(re.findall(r"\w+", brought)) == {"postgres", "s3"} <= set(extras)
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    assert {*extras["postgres"], *extras["s3"]} <= set(pins)
+
+
+def test_only_the_image_for_gpus_asks_for_gpus() -> None:
+    parts = re.split(r"^FROM \S+ AS ", _dockerfile(), flags=re.MULTILINE)
+    stages = {part.split()[0]: part for part in parts}
+    shown = {
+        name: found
+        for name, part in stages.items()
+        if (found := re.findall(r"NVIDIA_VISIBLE_DEVICES=(\w+)", part))
+    }
+    assert shown == {"cpu": ["void"], "cuda": ["all"]}
+
+
 def test_what_the_server_needs_is_not_left_out_of_the_build() -> None:
     """Each path that configs and code name, by the rules of `.dockerignore`; and no secret."""
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line]
@@ -112,6 +133,27 @@ def test_composed_servers_trace_and_keep_jobs_where_the_environment_says() -> No
     assert environment["CHORUS_DATABASE_URL"] == url
     assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://jaeger:4318"
     assert set(composed["services"]) == {"tiny", "postgres", "jaeger"}
+
+
+def test_every_setting_of_the_example_reaches_a_composed_server() -> None:
+    """But where the image or a volume settles it, or a client alone reads it."""
+    named = set(re.findall(r"^#(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    named -= {"HF_HOME", "CHORUS_URL", "CHORUS_API_KEY"}
+    composed = _composed("tiny", "gpu", **dict.fromkeys(named, "set"))["services"]
+    reached = {
+        service: {
+            name for name, value in composed[service]["environment"].items() if value == "set"
+        }
+        for service in ("tiny", "gpu")
+    }
+    assert reached == {"tiny": named - {"HF_TOKEN"}, "gpu": named}
+
+
+def test_a_setting_that_nobody_made_is_not_set_in_a_composed_server() -> None:
+    """Some would be taken at their word, empty as they are."""
+    environment = _composed("tiny")["services"]["tiny"]["environment"]
+    assert environment.pop("OTEL_SERVICE_NAME") == "chorus"
+    assert not [name for name, value in environment.items() if value is not None]
 
 
 def test_compose_builds_targets_that_the_dockerfile_has() -> None:
