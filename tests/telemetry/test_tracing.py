@@ -87,6 +87,27 @@ def test_what_is_no_traceparent_begins_a_trace(
     assert only.parent_id == ""
 
 
+@pytest.mark.parametrize("said", ["the secret words", "a=1,a=2", "secret=" + "x" * 600])
+def test_what_is_no_tracestate_is_dropped_and_not_logged(
+    said: str, collector: Collector, begin: Begin, caplog: pytest.LogCaptureFixture
+) -> None:
+    begin(collector.endpoint)
+    client = tracing.trace_of_headers(CLIENT, said)
+    assert client is not None
+    assert client.traceparent == CLIENT
+    assert len(client.tracestate) <= len("a=1")
+    assert caplog.messages == []
+
+
+def test_who_is_cancelled_has_not_failed(collector: Collector, begin: Begin) -> None:
+    begin(collector.endpoint)
+    with pytest.raises(asyncio.CancelledError), tracing.span("work"):
+        raise asyncio.CancelledError
+    tracing.end()
+    (only,) = collector.until(lambda spans: len(spans) == 1)
+    assert not only.is_error
+
+
 def test_a_batch_is_linked_to_the_sampled_of_its_requests(
     collector: Collector, begin: Begin
 ) -> None:
