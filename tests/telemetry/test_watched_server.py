@@ -241,7 +241,7 @@ async def test_log_lines_of_a_request_name_its_trace(watched: Watched) -> None:
     try:
         async with connect(url, additional_headers=headers) as socket, asyncio.timeout(120):
             await socket.send(pcm_of(SPOKEN))
-            while not json.loads(await socket.recv())["full_text"]:
+            while not json.loads(await socket.recv()).get("full_text"):
                 pass
             replicas = watched.server.processes_of("ServeReplica:chorus:parakeet-streaming-tiny")
             for each in replicas:
