@@ -4,7 +4,6 @@ it, out."""
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +46,16 @@ class Server:
 
     def process_of(self, title: str) -> psutil.Process | None:
         """The first of its own that is so called."""
+        return next(iter(self.processes_of(title)), None)
+
+    def processes_of(self, title: str) -> list[psutil.Process]:
+        """All of its own that are so called."""
+        found = []
         for child in self.process.children(recursive=True):
-            try:
+            with suppress(psutil.Error):
                 if title in " ".join(child.cmdline()):
-                    return child
-            except psutil.Error:
-                continue
-        return None
+                    found.append(child)
+        return found
 
 
 def config_of(folder: Path) -> Path:
@@ -101,7 +103,7 @@ def watched_server(folder: Path, environ: Mapping[str, str] | None = None) -> It
             stderr=subprocess.STDOUT,
             cwd=ROOT,
             env={
-                **os.environ,
+                **{name: each for name, each in os.environ.items() if not name.startswith("OTEL_")},
                 "CHORUS_METRICS_PORT": str(metrics_port),
                 "RAY_TMPDIR": str(folder / "ray"),
                 "RAY_metrics_report_interval_ms": "1000",
@@ -114,11 +116,7 @@ def watched_server(folder: Path, environ: Mapping[str, str] | None = None) -> It
         metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
         yield Server(url, metrics_url, psutil.Process(process.pid), folder)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        _end(process, _STOP_TIMEOUT_S)
 
 
 def program(name: str) -> str:
@@ -201,8 +199,23 @@ def prometheus(server: Server, rules: Path) -> Iterator[Prometheus]:
         _wait_for(f"{url}/-/ready", process, log_path)
         yield Prometheus(url)
     finally:
-        process.terminate()
-        process.wait(30)
+        _end(process, 30.0)
+
+
+def _end(process: "subprocess.Popen[bytes]", within_s: float) -> None:
+    """By its own means; what will not end is killed, with all that it has begun."""
+    begun: list[psutil.Process] = []
+    with suppress(psutil.Error):
+        begun = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        for each in begun:
+            with suppress(psutil.Error):
+                each.kill()
+        process.wait()
 
 
 def _wait_for(url: str, process: "subprocess.Popen[bytes]", log_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from serve_app.allocator import return_large_blocks
 from serve_app.config import JobsConfig
@@ -18,7 +17,8 @@ from serve_app.telemetry.metrics import JobMetrics
 logger = logging.getLogger(__name__)
 
 _TRY_AGAIN_S = 5.0
-_LOOK_EVERY_S = 5.0
+_LOOK_EVERY_S = 30.0
+"""Each look is a scan of an index, and each replica of `Jobs` takes it."""
 _LOST: tuple[type[Exception], ...] = (ConfigError, *CONNECTION_ERRORS)
 
 
@@ -28,6 +28,9 @@ class Jobs:
     Raises:
         ConfigError: the database can be none, or the secret of callbacks.
     """
+
+    _pulse: replica.Pulse | None = None
+    """None until all else is there."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, config: JobsConfig, preprocessor: Handle
@@ -64,16 +67,23 @@ class Jobs:
         self._worker.start()
 
     async def _look(self) -> None:
-        """See what lies in the database, again and again."""
-        while True:
+        """See what lies in the database, again and again, as soon as there is one."""
+        has_failed = False
+        await asyncio.wait([self._opening])
+        while self._store is not None:
             try:
-                if self._store is not None:
-                    found = await self._store.counts()
-                    oldest_s = await self._store.oldest_waiting_s()
-                    by_status = {str(name): num for name, num in found.by_status.items()}
-                    self._metrics.found(by_status, found.stored_bytes, oldest_s)
-            except Exception:  # whatever a database raises: the worker logs it, and tries again
+                found = await self._store.counts()
+                oldest_s = await self._store.oldest_waiting_s()
+                by_status = {str(name): num for name, num in found.by_status.items()}
+                self._metrics.found(by_status, found.stored_bytes, oldest_s)
+                has_failed = False
+            except CONNECTION_ERRORS:  # the worker logs them, and tries again
                 self._metrics.lost()
+            except Exception:  # a bug, which must not end the looking
+                self._metrics.lost()
+                if not has_failed:
+                    logger.exception("what lies in the database cannot be told")
+                has_failed = True
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def _beat(self) -> None:
@@ -86,12 +96,15 @@ class Jobs:
 
     async def __del__(self) -> None:
         """What is under way is given back; another replica begins it again."""
-        for task in (self._opening, self._looking):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        if self._worker is not None:
-            await self._worker.close()
-        if self._store is not None:
-            await self._store.close()
-        await self._pulse.close()
+        if self._pulse is None:
+            return
+        try:
+            self._looking.cancel()
+            self._opening.cancel()
+            await asyncio.gather(self._looking, self._opening, return_exceptions=True)
+            if self._worker is not None:
+                await self._worker.close()
+            if self._store is not None:
+                await self._store.close()
+        finally:
+            await self._pulse.close()

@@ -41,6 +41,9 @@ Watching: TypeAlias = Underway | Told | RecordingWatch
 class Preprocessor:
     """Holds the decoders, and a handle to every model."""
 
+    _pulse: replica.Pulse | None = None
+    """None until its decoders start."""
+
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self,
         config: PreprocessorConfig,
@@ -77,8 +80,8 @@ class Preprocessor:
             memory_bytes=config.decoder_memory_bytes,
             max_audio_s=max_audio_s,
         )
-        await self._decoders.start()
         self._pulse = replica.Pulse("Preprocessor", self._beat)
+        await self._decoders.start()
 
     async def transcribe(self, upload: bytes, request: TranscriptionRequest) -> Transcript:
         """See `Transcriber.transcribe`."""
@@ -170,7 +173,7 @@ class Preprocessor:
             recognizer = TellingRecognizer(
                 self._recognizer(model.name, waits=told is not None),
                 underway, ahead, self._tellers[model.name], watch.heard,
-            )  # fmt: skip
+            )  # fmt: skip  # what it is told, in the order of the telling
 
             def recognized(heard: AsyncIterator[Block]) -> speakers.Parts:
                 return offline.transcribe(
@@ -234,8 +237,12 @@ class Preprocessor:
         return await self._roll_call.infos()
 
     async def __del__(self) -> None:
-        await self._decoders.close()
-        await self._pulse.close()
+        if self._pulse is None:
+            return
+        try:
+            await self._decoders.close()
+        finally:
+            await self._pulse.close()
 
     def _recognizer(self, model: str, *, waits: bool) -> ServeRecognizer:
         def lost() -> None:

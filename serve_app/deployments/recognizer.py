@@ -24,6 +24,9 @@ _STUCK_AFTER_S = 300.0
 class Recognizer:
     """Ready once its model is loaded and warmed up."""
 
+    _pulse: replica.Pulse | None = None
+    """None until all else is there."""
+
     async def __init__(self, config: ModelConfig) -> None:  # type: ignore[misc]  # Serve awaits it
         replica.begin(config.name)
         self._default_batch = self._batch = config.batch
@@ -107,4 +110,5 @@ class Recognizer:
         self._metrics.waiting_chunks.set(self._lane.num_waiting)
 
     async def __del__(self) -> None:
-        await self._pulse.close()
+        if self._pulse is not None:
+            await self._pulse.close()

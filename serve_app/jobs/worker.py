@@ -72,7 +72,8 @@ class Worker:
         callbacks: Callbacks | None,
         ended: Callable[[str], object] = lambda outcome: None,
     ) -> None:
-        """`ended` is told how each attempt at a file ended: `completed`, `failed`, `retried`."""
+        """`ended` is told how each attempt at a file ended, once that is recorded: `completed`,
+        `failed`, `retried`."""
         self.name = uuid.uuid4().hex
         self._store = store
         self._audio = audio
@@ -147,7 +148,10 @@ class Worker:
     async def _run(self, lease: Lease) -> None:
         """Transcribe one file and record how it ends; nothing where the lease is lost."""
         try:
-            transcript = await self._transcribed(lease)
+            with tracing.span(
+                "job", {"chorus.job_id": lease.job_id, "chorus.file": lease.file_index}
+            ):
+                transcript = await self._transcribed(lease)
         except TimeoutError:
             await self._failed(lease, DeadlineExceededError(lease.request.timeout_s))
         except SpeechError as error:
@@ -156,8 +160,9 @@ class Worker:
             logger.exception("job %s failed", lease.job_id)
             await self._failed(lease, EngineError(lease.request.model, repr(error)))
         else:
-            self._ended("completed")
-            await self._recorded(lease, lambda: self._store.complete(lease, transcript))
+            await self._recorded(
+                lease, "completed", lambda: self._store.complete(lease, transcript)
+            )
 
     async def _transcribed(self, lease: Lease) -> Transcript:
         """Live requests come first: where the graph is full, the job waits and tries again."""
@@ -174,10 +179,6 @@ class Worker:
 
     async def _heard(self, lease: Lease) -> Transcript:
         """One attempt; its time counts from when it has had its turn."""
-        with tracing.span("job", {"chorus.job_id": lease.job_id, "chorus.file": lease.file_index}):
-            return await self._attempted(lease)
-
-    async def _attempted(self, lease: Lease) -> Transcript:
         timeout_s, has_begun = lease.request.timeout_s, False
         parts = self._transcriber.stream_stored(lease.audio, lease.request, lease.expected_s)
         try:
@@ -206,15 +207,20 @@ class Worker:
         if not is_hopeless and lease.num_attempts < self._config.max_attempts:
             retry_in_s = min(self._config.retry_s * 2.0 ** (lease.num_attempts - 1), _MAX_RETRY_S)
         logger.warning("job %s, file %d: %s", lease.job_id, lease.file_index, error)
-        self._ended("failed" if retry_in_s is None else "retried")
-        await self._recorded(lease, lambda: self._store.fail(lease, error, retry_in_s=retry_in_s))
+        outcome = "failed" if retry_in_s is None else "retried"
+        await self._recorded(
+            lease, outcome, lambda: self._store.fail(lease, error, retry_in_s=retry_in_s)
+        )
 
-    async def _recorded(self, lease: Lease, record: Callable[[], Awaitable[bool]]) -> None:
+    async def _recorded(
+        self, lease: Lease, outcome: str, record: Callable[[], Awaitable[bool]]
+    ) -> None:
         """Whatever it takes, for as long as the lease may hold: hours of work are in it."""
         give_up_at = time.monotonic() + self._config.lease_s
         while not self._work[lease.token].is_lost:
             try:
-                await record()
+                if await record():
+                    self._ended(outcome)
                 return
             except Exception:  # whatever a database raises
                 if time.monotonic() > give_up_at:

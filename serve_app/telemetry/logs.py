@@ -14,8 +14,12 @@ def join_serve_logs() -> None:
     ours.handlers = serves.handlers
     ours.setLevel(serves.level)
     ours.propagate = False
+
+
+def name_traces() -> None:
+    """Have each of these lines name its trace, where tracing is on."""
     if tracing.is_on():
-        for handler in serves.handlers:
+        for handler in logging.getLogger("ray.serve").handlers:
             handler.addFilter(name_trace)
 
 

@@ -1,6 +1,7 @@
 """Spans in, OTLP over HTTP out. The only place that imports OpenTelemetry's SDK: `tracing` does so
 where somebody listens."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,8 @@ _SERVICE = "chorus"
 _NAME = "service.name"
 _KINDS = {"internal": SpanKind.INTERNAL, "server": SpanKind.SERVER}
 _CLOSE_WITHIN_S = 2.0
+_MAX_TRACESTATE = 512
+"""Characters: the most that W3C's Trace Context asks anybody to pass on."""
 
 
 class Exporter:
@@ -38,6 +41,8 @@ class Exporter:
     sampler (the parent's word counts, unless another is named), limits, the queue's size."""
 
     def __init__(self, deployment: str, replica: str) -> None:
+        # Of a header that it cannot read it would log what a client has written.
+        logging.getLogger("opentelemetry.trace").setLevel(logging.ERROR)
         resource = _resource(deployment, replica)
         self._processor = BatchSpanProcessor(OTLPSpanExporter())
         sampling = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -76,7 +81,9 @@ class Exporter:
         span.set_status(StatusCode.ERROR, reason)
 
     def extract(self, traceparent: str, tracestate: str) -> Trace | None:
-        headers = {"traceparent": traceparent, "tracestate": tracestate}
+        headers = {"traceparent": traceparent}
+        if len(tracestate) <= _MAX_TRACESTATE:
+            headers["tracestate"] = tracestate
         found = TraceContextTextMapPropagator().extract(headers, Context())
         context = get_current_span(found).get_span_context()
         return _trace_of(context) if context.is_valid else None

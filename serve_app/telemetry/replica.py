@@ -8,7 +8,7 @@ from ray import serve
 from ray.serve.exceptions import RayServeException
 
 from serve_app.telemetry import tracing
-from serve_app.telemetry.logs import join_serve_logs
+from serve_app.telemetry.logs import join_serve_logs, name_traces
 from serve_app.telemetry.metrics.process import ProcessMetrics
 
 EVERY_S = 1.0
@@ -19,10 +19,11 @@ logger = logging.getLogger(__name__)
 
 
 def begin(deployment: str) -> None:
-    """First of all in a replica of `deployment`: spans where they are wanted, and our log lines
-    beside Serve's."""
-    tracing.begin(deployment, name_of_replica())
+    """First of all in a replica of `deployment`: our log lines beside Serve's, and spans where they
+    are wanted."""
     join_serve_logs()
+    tracing.begin(deployment, name_of_replica())
+    name_traces()
 
 
 def name_of_replica() -> str:
@@ -39,6 +40,7 @@ class Pulse:
     def __init__(self, deployment: str, *beats: Callable[[], object]) -> None:
         """`beats` set gauges; they neither wait nor take long."""
         self._beats = (ProcessMetrics(deployment).beat, *beats)
+        self._failing: set[Callable[[], object]] = set()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
@@ -49,8 +51,14 @@ class Pulse:
     async def _run(self) -> None:
         while True:
             for beat in self._beats:
-                try:
-                    beat()
-                except Exception:  # a gauge that fails must not silence the others
-                    logger.exception("a gauge could not be told")
+                self._tell(beat)
             await asyncio.sleep(EVERY_S)
+
+    def _tell(self, beat: Callable[[], object]) -> None:
+        try:
+            beat()
+            self._failing.discard(beat)
+        except Exception:  # a gauge that fails must not silence the others, nor fill the log
+            if beat not in self._failing:
+                logger.exception("gauges cannot be told, until they can again")
+            self._failing.add(beat)

@@ -89,8 +89,9 @@ class Span:
 
     def fail(self, reason: str) -> None:
         """Mark it as an error. `reason` is a code or a class: no text, which may quote a client."""
-        if self.recorded is not None and _exporter is not None:
-            _exporter.fail(self.recorded, reason)
+        exporter = _exporter
+        if self.recorded is not None and exporter is not None:
+            exporter.fail(self.recorded, reason)
 
     def end(self, end_ns: int | None = None) -> None:
         if self.recorded is not None:
@@ -99,6 +100,7 @@ class Span:
 
 _NOTHING = Span()
 _exporter: "Exporter | None" = None
+"""`end` may come from another thread: who uses it looks once."""
 _here: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
@@ -117,9 +119,9 @@ def begin(deployment: str, replica: str = "", environ: Mapping[str, str] = os.en
 def end() -> None:
     """Send what is left, within seconds, and turn tracing off."""
     global _exporter
-    if _exporter is not None:
-        _exporter.close()
-        _exporter = None
+    exporter, _exporter = _exporter, None
+    if exporter is not None:
+        exporter.close()
 
 
 def is_on() -> bool:
@@ -139,9 +141,10 @@ def enter(trace: Trace | None) -> None:
 
 def trace_of_headers(traceparent: str, tracestate: str = "") -> Trace | None:
     """What a client says of its own trace; None where it says nothing, or nothing valid."""
-    if _exporter is None or not traceparent:
+    exporter = _exporter
+    if exporter is None or not traceparent:
         return None
-    return _exporter.extract(traceparent, tracestate)
+    return exporter.extract(traceparent, tracestate)
 
 
 @contextmanager
@@ -154,8 +157,8 @@ def span(
 ) -> Iterator[Span]:
     """A span around what is done inside, below `parent` or where this task stands.
 
-    An exception marks it as failed. Not for bodies that yield to their caller, who would stand
-    inside as well: for those there is `start`.
+    An error marks it as failed; who is cancelled has not failed. Not for bodies that yield to
+    their caller, who would stand inside as well: for those there is `start`.
     """
     if _exporter is None:
         yield _NOTHING
@@ -165,7 +168,7 @@ def span(
     _here.set(opened.trace)
     try:
         yield opened
-    except BaseException as error:
+    except Exception as error:
         opened.fail(type(error).__name__)
         raise
     finally:
@@ -181,9 +184,10 @@ def start(
     parent: Trace | None = None,
 ) -> Span:
     """A span below `parent` that somebody will end."""
-    if _exporter is None:
+    exporter = _exporter
+    if exporter is None:
         return _NOTHING
-    return _exporter.start(name, attributes, kind=kind, parent=parent)
+    return exporter.start(name, attributes, kind=kind, parent=parent)
 
 
 def record(
@@ -196,8 +200,9 @@ def record(
     links: Sequence[Trace] = (),
 ) -> None:
     """A span of what is over, where `parent` is sampled. Times are of `time.time_ns`."""
-    if _exporter is not None and parent is not None and parent.is_sampled:
-        span = _exporter.start(name, attributes, parent=parent, start_ns=start_ns, links=links)
+    exporter = _exporter
+    if exporter is not None and parent is not None and parent.is_sampled:
+        span = exporter.start(name, attributes, parent=parent, start_ns=start_ns, links=links)
         span.end(end_ns)
 
 
@@ -207,9 +212,10 @@ def record_shared(
     """A span of what was done for many at once: in a trace of its own, linked to those of them
     that are sampled. None if none is."""
     sampled = [trace for trace in links if trace.is_sampled]
-    if _exporter is None or not sampled:
+    exporter = _exporter
+    if exporter is None or not sampled:
         return None
-    span = _exporter.start(
+    span = exporter.start(
         name, attributes, start_ns=start_ns, links=sampled, is_sampled_anyway=True
     )
     span.end(end_ns)

@@ -1,7 +1,7 @@
 """Links over attachments in the same process: all but Ray's calls between them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.deployments.links.link import Link, LinkReport, LinkSettings
 from serve_app.deployments.links.slot import LinkSlot
-from serve_app.deployments.streaming.attachment import Opening, Push
+from serve_app.deployments.streaming.attachment import Opening, Push, Told
 from serve_app.deployments.streaming.slots import Slots
 from serve_app.errors import AtCapacityError
 from serve_app.models.protocols import StreamOptions
@@ -68,6 +68,30 @@ async def test_frames_of_many_streams_travel_together_and_texts_come_back_in_ord
             await says(slot, range(100 * index, 100 * index + 20))
         assert len([push for push in replica.pushes if push.frames]) < 40
     assert slots.num_in_use == 0
+    await slots.close()
+
+
+class Stammering(LocalReplica):
+    """Tells each text twice, the second time in a message of its own."""
+
+    async def attach(self, link: str) -> AsyncGenerator[Told, None]:
+        async with aclosing(super().attach(link)) as news:
+            async for told in news:
+                yield told
+                if told.texts:
+                    yield told
+
+
+async def test_a_text_too_many_ends_no_link() -> None:
+    model = EchoRecognizer()
+    slots = Slots(model, max_waiting_frames=64)
+    async with linked(Stammering(model, slots)) as each:
+        slot = await each.link.open(ENGLISH, is_demand=True)
+        for number in range(5):
+            slot.send(SlotFrame(frame_pcm(number)))
+            await says(slot, range(number, number + 1))
+        assert each.link.takes_streams
+        assert each.reports == []
     await slots.close()
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Office:
     graph: ScriptedTranscriber
     folder: Path
     worker: Worker | None = None
+    outcomes: list[str] = field(default_factory=list)
+    """Of the worker's attempts, as they were recorded."""
 
     @property
     def http(self) -> httpx.AsyncClient:
@@ -79,7 +81,12 @@ class Office:
     async def employ(self) -> Worker:
         """A worker, from now on."""
         self.worker = Worker(
-            self.store, self.audio, self.graph, self.config, callbacks_of(self.config)
+            self.store,
+            self.audio,
+            self.graph,
+            self.config,
+            callbacks_of(self.config),
+            ended=self.outcomes.append,
         )
         self.worker.start()
         return self.worker

@@ -165,9 +165,11 @@ async def test_a_worker_outlives_its_database(tmp_path: Path) -> None:
         opened.graph.gate.set()
         async with asyncio.timeout(WAITING):
             await has_failed.wait()
+        assert opened.outcomes == []
         opened.store.complete = complete  # type: ignore[method-assign]  # see above
         done = await opened.until(job, "completed")
         assert done["files"][0]["num_attempts"] == 1
+        await eventually(lambda: _is(opened.outcomes == ["completed"]))
 
 
 async def test_a_graph_that_says_nothing_at_all_is_a_fault_of_its_own(tmp_path: Path) -> None:

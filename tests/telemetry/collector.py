@@ -34,6 +34,11 @@ class Collector:
         self.endpoint = ""
         self.spans: list[Received] = []
         self.headers: list[dict[str, str]] = []
+        self.asked = threading.Event()
+        """Set at the first request."""
+        self.answers = threading.Event()
+        """Cleared, requests hang until it is set again."""
+        self.answers.set()
         self._changed = threading.Condition()
 
     def take(self, body: bytes, headers: dict[str, str]) -> None:
@@ -61,6 +66,8 @@ def collecting() -> Iterator[Collector]:
         def do_POST(self) -> None:  # the standard library's name
             assert self.path == "/v1/traces"
             body = self.rfile.read(int(self.headers["content-length"]))
+            collector.asked.set()
+            collector.answers.wait()
             collector.take(body, dict(self.headers))
             self.send_response(200)
             self.send_header("content-length", "0")
@@ -76,6 +83,7 @@ def collecting() -> Iterator[Collector]:
     try:
         yield collector
     finally:
+        collector.answers.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -8,12 +8,6 @@ from serve_app.telemetry import tracing
 from tests.telemetry.collector import Collector, collecting
 
 Begin = Callable[..., None]
-_VARIABLES = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_TRACES_SAMPLER",
-    "OTEL_TRACES_SAMPLER_ARG",
-    "OTEL_SERVICE_NAME",
-)
 
 
 @pytest.fixture
@@ -25,8 +19,6 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture
 def begin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Begin]:
     """Turns tracing on for an endpoint, with whatever else the environment should say."""
-    for name in _VARIABLES:
-        monkeypatch.delenv(name, raising=False)
 
     def begin_tracing(endpoint: str, **variables: str) -> None:
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, **variables}

@@ -1,5 +1,6 @@
 """The span of an exchange: named by its route, and ended however that ends."""
 
+import asyncio
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ SECRET = "/jobs/of-mr-quimby/status"
 class Answering:
     """Sends these messages from behind a route."""
 
-    def __init__(self, messages: Sequence[Message], error: Exception | None = None) -> None:
+    def __init__(self, messages: Sequence[Message], error: BaseException | None = None) -> None:
         self.messages = messages
         self.error = error
 
@@ -33,9 +34,20 @@ class Answering:
             raise self.error
 
 
-async def passed(app: Answering, *, kind: str = "http", path: str = SECRET) -> None:
+class Hearing(Answering):
+    """Hears the end of its client before it sends anything."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await super().__call__(scope, receive, send)
+
+
+async def passed(
+    app: Answering, *, kind: str = "http", path: str = SECRET, said: Message | None = None
+) -> None:
     async def nothing() -> Message:
-        raise AssertionError
+        assert said is not None
+        return said
 
     async def gone(message: Message) -> None:
         pass
@@ -57,6 +69,10 @@ def exchange(collector: Collector) -> Received:
 
 def head(status: int, kind: str = "http.response.start") -> Message:
     return {"type": kind, "status": status, "headers": []}
+
+
+def body(*, more: bool) -> Message:
+    return {"type": "http.response.body", "body": b"text", "more_body": more}
 
 
 @pytest.mark.parametrize(("status", "is_error"), [(200, False), (429, False), (500, True)])
@@ -100,6 +116,37 @@ async def test_a_client_that_leaves_is_told_from_one_that_is_answered(
     begin(collector.endpoint)
     await passed(Answering([]))
     assert exchange(collector).attributes["chorus.outcome"] == "left"
+
+
+async def test_a_body_that_is_read_to_its_end_is_an_answer(
+    collector: Collector, begin: Begin
+) -> None:
+    begin(collector.endpoint)
+    await passed(Answering([head(200), body(more=True), body(more=False)]))
+    assert "chorus.outcome" not in exchange(collector).attributes
+
+
+async def test_a_client_that_leaves_within_a_body_has_left(
+    collector: Collector, begin: Begin
+) -> None:
+    begin(collector.endpoint)
+    with pytest.raises(asyncio.CancelledError):
+        await passed(Answering([head(200), body(more=True)], asyncio.CancelledError()))
+    span = exchange(collector)
+    assert span.attributes["chorus.outcome"] == "left"
+    assert not span.is_error
+
+
+@pytest.mark.parametrize(("code", "has_left"), [(1000, False), (1005, False), (1006, True)])
+async def test_a_client_that_closes_its_socket_is_told_from_one_that_is_cut_off(
+    code: int, has_left: bool, collector: Collector, begin: Begin
+) -> None:
+    begin(collector.endpoint)
+    said = {"type": "websocket.disconnect", "code": code}
+    await passed(Hearing([]), kind="websocket", said=said)
+    span = exchange(collector)
+    assert ("chorus.outcome" in span.attributes) == has_left
+    assert (span.attributes["chorus.close_code"], span.is_error) == (code, False)
 
 
 async def test_what_escapes_the_application_ends_its_span(

@@ -21,6 +21,9 @@ _STUCK_AFTER_S = 300.0
 class Diarization:
     """Ready once its model is loaded and warmed up. All calls go by gRPC transport."""
 
+    _pulse: replica.Pulse | None = None
+    """None until all else is there."""
+
     async def __init__(self, config: ModelConfig) -> None:  # type: ignore[misc]  # Serve awaits it
         replica.begin(config.name)
         self._config = config.diarization or DiarizationConfig()
@@ -54,5 +57,9 @@ class Diarization:
             raise RuntimeError(f"the model has been busy with one piece for {_STUCK_AFTER_S:g} s")
 
     async def __del__(self) -> None:
-        self._hearings.close()
-        await self._pulse.close()
+        if self._pulse is None:
+            return
+        try:
+            self._hearings.close()
+        finally:
+            await self._pulse.close()

@@ -66,7 +66,7 @@ class LinkSettings:
     changed: Callable[[], None]
     """Called when the link is attached, or over."""
     lagged: Callable[[float], None] = lambda lag_s: None
-    """Told how long each text took after its frame."""
+    """Told how long each text that says something took after its frame."""
 
 
 class Link:
@@ -213,10 +213,13 @@ class Link:
         self.num_free = told.num_free
         for stream, text in told.texts:
             slot = self._slots.get(stream)
-            if slot is not None:
-                self._num_owed -= 1
-                self._progress_at = time.monotonic()
-                self._settings.lagged(slot.tell(text))
+            if slot is None or not slot.num_owed:  # one too many would be taken for the next one's
+                continue
+            self._num_owed -= 1
+            self._progress_at = time.monotonic()
+            lag_s = slot.tell(text)
+            if text.confirmed or text.tentative:
+                self._settings.lagged(lag_s)
         for stream, reason in told.lost:
             slot = self._drop(stream)
             if slot is not None:

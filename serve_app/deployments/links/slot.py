@@ -70,8 +70,8 @@ class LinkSlot:
         self.lose("it was given up")
 
     def tell(self, text: StreamText) -> float:
-        """The text after the first of the frames that have none; returns how long it took, in
-        seconds."""
+        """The text after the first of the frames that have none, of which there is one; returns
+        how long it took, in seconds."""
         self.num_owed -= 1
         self._told.put_nowait(text)
         return time.monotonic() - self._sent_at.popleft()

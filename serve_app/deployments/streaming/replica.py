@@ -20,6 +20,9 @@ class Streaming:
     """Ready once its model is loaded and warmed up. All calls go by gRPC transport, so that an
     ingress that dies cuts its attachment, and frees its slots with it."""
 
+    _pulse: replica.Pulse | None = None
+    """None until all else is there."""
+
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, config: ModelConfig, max_ahead_s: float
     ) -> None:
@@ -86,8 +89,12 @@ class Streaming:
         }
 
     async def __del__(self) -> None:
-        await self._slots.close()
-        await self._pulse.close()
+        if self._pulse is None:
+            return
+        try:
+            await self._slots.close()
+        finally:
+            await self._pulse.close()
 
     def _notice(self) -> None:
         """Tell every ingress when the number of free slots has changed."""

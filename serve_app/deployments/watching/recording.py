@@ -38,7 +38,10 @@ class RecordingWatch:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None and not self._is_whole:
-            self._span.fail(kind.__name__)
+            if issubclass(kind, Exception):
+                self._span.fail(kind.__name__)
+            else:  # cancelled, or read no further: nobody waits for it any more
+                self._span.set({"chorus.outcome": "left"})
         self._span.end()
 
     def decoded(self, audio_s: float) -> None:

@@ -11,6 +11,8 @@ _FAILED_FROM = 500
 _REFUSED_FROM = 400
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _NORMAL_CLOSE = 1000
+_NO_CODE, _CUT = 1005, 1006
+"""As the server itself calls a close without a code, and none at all: RFC 6455 §7.4.1."""
 _UNTRACED = frozenset({"/health", "/ready", "/metrics"})
 """Asked every few seconds, by nobody who wants to know how it went."""
 
@@ -37,11 +39,21 @@ class Traced:
 
             async def send_seen(message: Message) -> None:
                 nonlocal is_answered
-                is_answered |= _note(span, message)
+                ends = _note(span, message)
                 await send(message)
+                is_answered |= ends
 
+            async def receive_seen() -> Message:
+                nonlocal is_answered
+                message = await receive()
+                if message["type"] == "websocket.disconnect" and not is_answered:
+                    is_answered = _note_close(span, message)
+                return message
+
+            # A request's own is left as it is: Serve's, which others look into.
+            hears = receive_seen if scope["type"] == "websocket" else receive
             try:
-                await self.app(scope, receive, send_seen)
+                await self.app(scope, hears, send_seen)
             finally:
                 _name(span, method, scope)
                 if not is_answered:
@@ -65,14 +77,15 @@ def _name(span: Span, method: str, scope: Scope) -> None:
 
 
 def _note(span: Span, message: Message) -> bool:
-    """Whether the client was answered by it."""
+    """Whether the client was answered by it, to the end."""
     if message["type"] in ("http.response.start", "websocket.http.response.start"):
         status: int = message["status"]
         span.set({"http.response.status_code": status})
         failed_from = _FAILED_FROM if message["type"] == "http.response.start" else _REFUSED_FROM
         if status >= failed_from:
             span.fail(str(status))
-        return True
+    if message["type"] in ("http.response.body", "websocket.http.response.body"):
+        return not message.get("more_body", False)
     if message["type"] == "websocket.accept":
         span.set({"http.response.status_code": 101})
     if message["type"] == "websocket.close":
@@ -82,3 +95,10 @@ def _note(span: Span, message: Message) -> bool:
             span.fail(str(code))
         return True
     return False
+
+
+def _note_close(span: Span, message: Message) -> bool:
+    """Whether the client has closed its WebSocket, and was not cut off."""
+    code: int = message.get("code", _NO_CODE)
+    span.set({"chorus.close_code": code})
+    return code != _CUT

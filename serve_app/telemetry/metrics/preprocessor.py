@@ -9,10 +9,7 @@ class PreprocessorMetrics:
     def __init__(self) -> None:
         self.audio_s = counter("chorus_audio_seconds", "Audio transcribed, in seconds.", "model")
         self.whole_s = histogram(
-            "chorus_recording_seconds",
-            "One recording, from its bytes to its transcript.",
-            SECONDS,
-            "model",
+            "chorus_recording_seconds", "From its bytes to its transcript.", SECONDS, "model"
         )
         self.decode_s = histogram(
             "chorus_decode_seconds", "Decoding of one recording, waiting included.", SECONDS

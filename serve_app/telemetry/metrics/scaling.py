@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from serve_app.telemetry.metrics.declaring import counter, gauge
 
+_NO_REASON = "none"
+
 
 class ScalingMetrics:
     """The decisions for one model."""
@@ -30,6 +32,8 @@ class ScalingMetrics:
         for metric in (self._wanted, self._target, self._changes):
             metric.set_default_tags({"model": model})
         self._before: int | None = None
+        self._reason = _NO_REASON
+        """The highest wish of the tick before, which is what Serve has followed."""
 
     def decided(self, wanted: Mapping[str, float], asked: int, target: int) -> None:
         """`wanted` by reason, `asked` for now, `target` that Serve pursues."""
@@ -37,8 +41,10 @@ class ScalingMetrics:
             self._wanted.set(replicas, tags={"reason": reason})
         self._target.set(asked)
         before, self._before = self._before, target
+        reason, self._reason = self._reason, max(wanted, key=wanted.__getitem__, default=_NO_REASON)
         if before is None or before == target:
             return
-        reason = max(wanted, key=wanted.__getitem__, default="unknown")
-        direction = "up" if target > before else "down"
-        self._changes.inc(tags={"direction": direction, "reason": reason})
+        if target > before:
+            self._changes.inc(tags={"direction": "up", "reason": reason})
+        else:
+            self._changes.inc(tags={"direction": "down", "reason": _NO_REASON})
