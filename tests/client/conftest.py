@@ -161,7 +161,10 @@ def peer() -> Iterator[Callable[..., Peer]]:
 
         def answer_all() -> None:
             for answer in answers:
-                connection, _ = listener.accept()
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # shut down below: nobody asked for this one
+                    return
                 with connection:
                     peer.requests.append(_read_request(connection))
                     connection.sendall(answer)
@@ -172,6 +175,10 @@ def peer() -> Iterator[Callable[..., Peer]]:
         return peer
 
     yield start
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)  # who accepts returns; `close` alone leaves it there
+    for thread in threads:
+        thread.join(10)
     for listener in listeners:
         listener.close()
 
