@@ -18,7 +18,7 @@ import numpy as np
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
 from serve_app.catalogue import is_non_commercial
-from serve_app.config import ModelConfig
+from serve_app.config import ModelConfig, SynthesizerConfig
 from serve_app.errors import ConfigError
 from serve_app.models.inspection import UnsafeCheckpointError, inspect_checkpoint
 from serve_app.models.protocols import (
@@ -29,6 +29,7 @@ from serve_app.models.protocols import (
     StreamFrame,
     StreamingRecognizer,
     StreamOptions,
+    Synthesizer,
 )
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -126,7 +127,22 @@ def load_diarizer(config: ModelConfig) -> Diarizer:
     return diarizer
 
 
-def licence_lines(models: Iterable[ModelConfig]) -> Iterator[str]:
+def load_synthesizer(config: SynthesizerConfig) -> Synthesizer:
+    """Load or start what `config` names.
+
+    Raises:
+        ConfigError: what it needs is missing, or is not what its sha256 says.
+    """
+    for line in licence_lines([config]):
+        logger.warning(line)
+    if config.kind == "simulated":
+        from serve_app.models.speech.simulated import SimulatedSynthesizer
+
+        return SimulatedSynthesizer(config)
+    raise ConfigError(f"synthesizers.{config.name}.kind", f"{config.kind} is not there yet")
+
+
+def licence_lines(models: Iterable[ModelConfig | SynthesizerConfig]) -> Iterator[str]:
     """What an operator must read at start-up: whose weights these are, and what they forbid."""
     for model in models:
         if model.attribution or model.licence:
