@@ -5,7 +5,6 @@ encoder.
 """
 
 import io
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,10 +15,10 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]  # ships no stubs
 from av.audio.stream import AudioStream
 
+from serve_app.audio.wav import wav_header
+
 _SILENCE_S = 0.1
 """What a file holds where nothing was said, so that it can be opened."""
-_UNKNOWN_BYTES = 0xFFFFFFFF
-"""In a WAV header: it goes on to the end of the file."""
 _FRAME_S = 0.5
 """Of samples that are handed to an encoder at once, wherever the text was cut."""
 
@@ -202,14 +201,3 @@ class _Sink(io.RawIOBase):
     def taken(self) -> bytes:
         data, self._pieces = b"".join(self._pieces), []
         return data
-
-
-def wav_header(sample_rate_hz: int, num_bytes: int | None) -> bytes:
-    """Of mono PCM16LE; None: of a length that is not known yet."""
-    riff = _UNKNOWN_BYTES if num_bytes is None else 36 + num_bytes
-    data = _UNKNOWN_BYTES if num_bytes is None else num_bytes
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        *(b"RIFF", riff, b"WAVE", b"fmt ", 16, 1, 1),
-        *(sample_rate_hz, 2 * sample_rate_hz, 2, 16, b"data", data),
-    )

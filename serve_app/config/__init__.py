@@ -11,6 +11,7 @@ from serve_app.config.server import AuthConfig, LimitsConfig, PreprocessorConfig
 from serve_app.config.settings import reason_of
 from serve_app.config.streaming import StreamingConfig, StreamsConfig
 from serve_app.config.synthesis import SimulatedSpeechConfig, SynthesizerConfig, VoiceConfig
+from serve_app.config.translation import TranslationConfig
 
 __all__ = [
     "AuthConfig",
@@ -27,6 +28,7 @@ __all__ = [
     "StreamsConfig",
     "SynthesizerConfig",
     "Task",
+    "TranslationConfig",
     "VoiceConfig",
     "reason_of",
 ]

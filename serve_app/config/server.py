@@ -18,6 +18,7 @@ from serve_app.config.models import ModelConfig
 from serve_app.config.settings import Settings
 from serve_app.config.streaming import StreamsConfig
 from serve_app.config.synthesis import SynthesizerConfig
+from serve_app.config.translation import TranslationConfig
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 """As browsers send it: RFC 6454 §6.2."""
@@ -122,6 +123,7 @@ class ServerConfig(Settings):
     another; if not set the first English one, or else the first."""
     limits: LimitsConfig = LimitsConfig()
     streams: StreamsConfig = StreamsConfig()
+    translation: TranslationConfig = TranslationConfig()
     preprocessor: PreprocessorConfig = PreprocessorConfig()
     auth: AuthConfig = AuthConfig()
     jobs: JobsConfig | None = None

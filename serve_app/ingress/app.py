@@ -34,6 +34,7 @@ from serve_app.ingress.wires.realtime import routes as realtime
 from serve_app.ingress.wires.realtime.client_secrets import ClientSecrets
 from serve_app.ingress.wires.rest import jobs, openai, plain
 from serve_app.ingress.wires.rest.answers import SIMULATED_HEADER, TIMING_HEADER
+from serve_app.ingress.wires.translate import wire as translate
 
 
 def build_app(
@@ -60,9 +61,11 @@ def build_app(
     """
     gate = gate or gate_of(config.limits)
     forecast = forecast_of(config, backend.load)
+    # What is fed to a socket is charged as it comes; what becomes of it is not charged again.
+    behind_sockets = WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
     backend = _watched(config, backend, forecast)
     signer = signer_for(config.auth, signing_secret)
-    routers, wires = _routers(config, backend, Sockets(config, backend, gate, tally), signer)
+    routers, wires = _routers(config, backend, Sockets(config, behind_sockets, gate, tally), signer)
     if config.jobs is not None:
         routers.append(jobs.router(config, config.jobs, desk or Desk(config.jobs)))
     routes = [route for router in (*routers, *wires) for route in router.routes]
@@ -114,7 +117,12 @@ def _routers(
         openai.router(config, backend),
         client_secrets.router(secrets),
     ]
-    streams = [asr.router(sockets), op.router(sockets), realtime.router(sockets, secrets)]
+    streams = [
+        asr.router(sockets),
+        op.router(sockets),
+        realtime.router(sockets, secrets),
+        translate.router(sockets),
+    ]
     return requests, streams
 
 
