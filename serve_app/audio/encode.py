@@ -56,15 +56,6 @@ _CODECS: Mapping[str, _Codec] = {
     "flac": _Codec("flac", "flac", "s16", (8000, 16_000, 22_050, 24_000, 44_100, 48_000), None),
 }
 
-CONTENT_TYPES: Mapping[str, str] = {
-    "mp3": "audio/mpeg",
-    "opus": "audio/ogg",
-    "aac": "audio/aac",
-    "flac": "audio/flac",
-    "wav": "audio/wav",
-    "pcm": "audio/pcm",
-}
-
 
 class _Writer(Protocol):
     def write(self, pcm: bytes, *, is_first: bool, is_last: bool) -> bytes: ...

@@ -78,9 +78,9 @@ class ServedVoices:
         """ISO 639-1, sorted: all that somebody speaks."""
         return tuple(sorted(self._of_language))
 
-    def has_model(self, name: str) -> bool:
-        """Whether a synthesizer is served by this very name."""
-        return any(each.name == name for each in self.synthesizers)
+    def synthesizer(self, name: str) -> SynthesizerConfig | None:
+        """The one of this very name."""
+        return next((each for each in self.synthesizers if each.name == name), None)
 
     def of_language(self, language: str, model: str | None = None) -> ServedVoice:
         """The default voice of a language, of any synthesizer or of the named one.
@@ -148,7 +148,7 @@ class ServedVoices:
 
     def _model_of(self, name: str | None) -> str | None:
         """None for no name, and for OpenAI's."""
-        if name is None or self.has_model(name):
+        if name is None or self.synthesizer(name) is not None:
             return name
         if name in OPENAI_SPEAKING:
             return None
