@@ -80,25 +80,21 @@ class _Account:
     sound_s: float | None = None
     outcome: Outcome = field(default="empty")
 
-    @property
-    def since_end_s(self) -> float | None:
-        ended_at = self.turn.ended_at
-        return None if ended_at is None else time.monotonic() - ended_at
-
     def stamped(self, event: ConversationEvent) -> ConversationEvent:
         """With when it is told, and the account brought up to date."""
+        ended_at = self.turn.ended_at
+        since_end_s = None if ended_at is None else time.monotonic() - ended_at
         match event:
             case Translated():
                 if event.is_final:
-                    self.text_s = self.since_end_s
-                    if event.text:
-                        self.outcome = "written"
-                return replace(event, latency_s=self.since_end_s)
+                    self.text_s = since_end_s
+                    self.outcome = "written" if event.text else self.outcome
+                return replace(event, latency_s=since_end_s)
             case Sound():
                 if event.part == 0:
-                    self.sound_s = self.since_end_s
+                    self.sound_s = since_end_s
                 self.outcome = "spoken"
-                return replace(event, latency_s=self.since_end_s)
+                return replace(event, latency_s=since_end_s)
             case Failed():
                 self.outcome = "failed"
         return event
