@@ -17,6 +17,7 @@ from serve_app.pipelines.speech_to_speech.events import (
     ConversationEvent,
     Done,
     Failed,
+    Finished,
     Outcome,
     Sound,
     Translated,
@@ -183,4 +184,5 @@ class Turns:
             await self._unread.put(account.done())
             self._num_under_way -= 1
             self._room.release()
+        await self._unread.put(Finished())
         await self._unread.put(None)
