@@ -26,6 +26,7 @@ _FIELDS = (
     "source_text", "silence_ms", "half_duplex", "events", "output_sample_rate",
 )  # fmt: skip
 _DEFAULT_PAIR = ("en", "ru")
+_AUTO = "auto"
 _DEFAULT_RATE_HZ = 48_000
 """Of browsers' microphones."""
 _OUTPUT_RATE_HZ = 24_000
@@ -86,7 +87,7 @@ def _direction(fields: Fields, served: ServedModels) -> Direction:
         raise InvalidOptionError("mode", "is missing: `en->ru`, `auto`, or `src` and `tgt`")
     if mode is not None and (src or tgt):
         raise InvalidOptionError("mode", "says what `src` and `tgt` say too")
-    if mode == "auto":
+    if mode == _AUTO:
         first, second = _pair(fields)
         pair = (
             checked_language(first, served, "languages"),
@@ -98,8 +99,12 @@ def _direction(fields: Fields, served: ServedModels) -> Direction:
     if mode is not None:
         src, arrow, tgt = (part.strip() for part in mode.partition("->"))
         if not arrow or not src or not tgt:
-            raise InvalidOptionError("mode", f"{shown(mode)} is neither `auto` nor like `en->ru`")
-    source = checked_language(code_of(src or ""), served, "src" if mode is None else "mode")
+            raise InvalidOptionError(
+                "mode", f"{shown(mode)} is neither `auto` nor like `en->ru` or `auto->ru`"
+            )
+    source = None
+    if src != _AUTO:
+        source = checked_language(code_of(src or ""), served, "src" if mode is None else "mode")
     target = checked_language(code_of(tgt or ""), served, "tgt" if mode is None else "mode")
     return _crossing(Direction(source, target), "mode")
 
