@@ -7,7 +7,7 @@ from typing import Any
 from serve_app.audio.frames import PacketFormat
 from serve_app.audio.voice import VoiceActivity
 from serve_app.config import ServerConfig
-from serve_app.errors import InvalidOptionError, UnsupportedFormatError
+from serve_app.errors import InvalidOptionError, UnsupportedFormatError, UnsupportedOptionError
 from serve_app.ingress.forms import shown
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.sockets.translation.asked import (
@@ -68,12 +68,18 @@ def first_of(
             "silence_ms", f"is no number from {_MIN_SILENCE_MS} to {_MAX_SILENCE_MS}"
         )
     wants_speech = _flag(fields, "speech", default=True)
+    model = translating_model(served, _text(fields, "model"), direction)
+    wants_source = _flag(fields, "source_text", default=False)
+    if wants_source and model.streaming is not None:
+        raise UnsupportedOptionError(
+            "source_text", f"{model.name} translates while it hears, and writes nothing else down"
+        )
     asked = AskedConversation(
-        model=translating_model(served, _text(fields, "model"), direction),
+        model=model,
         direction=direction,
         voices=voices_of(voices, direction.languages, _voice(fields)) if wants_speech else {},
         voice_activity=VoiceActivity(streams.vad_threshold, silence_s=silence_ms / 1000),
-        source_text=_flag(fields, "source_text", default=False),
+        source_text=wants_source,
         sample_rate_hz=rate_hz,
         half_duplex=_flag(fields, "half_duplex", default=False),
         quiet_s=config.translation.quiet_s,
