@@ -40,14 +40,17 @@ def main() -> None:
     config = ServerConfig.model_validate(settings)
     engines = Engines(config, _MODEL)
     utterances = _drawn(engines, options.each)
-    load_before = os.getloadavg()[0]
-    alone = engines.all_alone(utterances)
+    load_before, alone = os.getloadavg()[0], []
     with tempfile.TemporaryDirectory(prefix="chorus-") as folder:
         path = Path(folder) / "translate.yaml"
         path.write_text(yaml.safe_dump(document))
         (path.parent / "ray.env").write_text((_ROOT / "configs/ray.env").read_text())
         with server.running(path, port=free_port()) as url:
-            told = {each.name: asyncio.run(talk(url, utterances, each)) for each in ENDINGS}
+            told = {}
+            for ending in ENDINGS:
+                # Each time anew: who else uses the machine slows both.
+                alone.append(engines.all_alone(utterances))
+                told[ending.name] = asyncio.run(talk(url, utterances, ending))
             crowd = asyncio.run(talk_at_once(url, utterances, ENDINGS[-1], _NUM_TALKS))
     measured = Measured(utterances, alone, told, crowd, _NUM_TALKS, load_before)
     print("\n".join(lines_of(measured)))

@@ -17,7 +17,8 @@ class Measured:
     """One run."""
 
     utterances: Sequence[Utterance]
-    alone: Sequence[Alone]
+    alone: Sequence[Sequence[Alone]]
+    """Once before each of `told`."""
     told: Mapping[str, Sequence[Told]]
     """By how the end of an utterance was found."""
     crowd: Sequence[Told]
@@ -46,12 +47,11 @@ def page_of(measured: Measured) -> str:
         num_talks=measured.num_talks,
         table="\n".join(_table(measured)),
         right=_right(measured),
-        ratio=_ratio(measured),
     )
 
 
 def _table(measured: Measured) -> list[str]:
-    alone = measured.alone
+    alone = [each for one in measured.alone for each in one]
     floor_text = [each.model_s for each in alone]
     floor_sound = [each.sound_s for each in alone]
     rows = [
@@ -79,7 +79,7 @@ def _row(name: str, text: Iterable[float], sound: Iterable[float], ratio: str) -
 
 def _right(measured: Measured) -> str:
     """As the phrases' own translations have it."""
-    pairs = zip(measured.alone, measured.utterances, strict=True)
+    pairs = zip(measured.alone[0], measured.utterances, strict=True)
     alone = sum(each.text == utterance.text for each, utterance in pairs)
     told = [
         sum(
@@ -90,13 +90,7 @@ def _right(measured: Measured) -> str:
     ]
     num = len(measured.utterances)
     counts = ", ".join(map(str, told))
-    return f"Of {num} phrases {alone} were right word for word by the model alone; {counts} so."
-
-
-def _ratio(measured: Measured) -> str:
-    base_s = _quantile([each.sound_s for each in measured.alone], 0.5)
-    first = next(iter(measured.told.values()))
-    return f"{_quantile([each.client_sound_s for each in first], 0.5) / base_s:.1f}"
+    return f"Of {num} phrases the model alone had {alone} right word for word; the server {counts}."
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
