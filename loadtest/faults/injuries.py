@@ -68,11 +68,19 @@ async def _drain_worker(cluster: Cluster, note: Note) -> None:
 
 
 async def _drain_headless(cluster: Cluster, note: Note) -> None:
+    """Replicas that Ray 2.60 was just starting are forgotten: the new head takes them for dead, and
+    nobody takes their GPU from the workers that were to become them. So an operator has to."""
     victim = await _spared(cluster, note)
     emptying = asyncio.create_task(_empty(cluster, victim, note))
     await asyncio.sleep(_HEAD_GOES_AFTER_S)
+    lost_at = time.time()
     await _lose_head(cluster, note)
     await emptying
+    for node in cluster.workers.values():
+        for process in node.found("ray::IDLE"):
+            if process.create_time() < lost_at:
+                note(f"an idle worker on {node.name} is killed: it holds a forgotten replica's GPU")
+                process.kill()
 
 
 async def _spared(cluster: Cluster, note: Note) -> Node:

@@ -115,7 +115,7 @@ class Cluster:
         command = command if host is None else host.command(*command)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return (done.stdout + done.stderr).strip().rpartition("\n")[2]
+        return done.stdout.strip().rpartition("\n")[2]
 
     def replicas(self, deployment: str = "") -> list[tuple[Node, psutil.Process]]:
         return [
