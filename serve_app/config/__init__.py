@@ -10,6 +10,7 @@ from serve_app.config.models import BatchConfig, ModelConfig, SimulatedConfig, T
 from serve_app.config.server import AuthConfig, LimitsConfig, PreprocessorConfig, ServerConfig
 from serve_app.config.settings import reason_of
 from serve_app.config.streaming import StreamingConfig, StreamsConfig
+from serve_app.config.synthesis import SimulatedSpeechConfig, SynthesizerConfig, VoiceConfig
 
 __all__ = [
     "AuthConfig",
@@ -21,8 +22,11 @@ __all__ = [
     "PreprocessorConfig",
     "ServerConfig",
     "SimulatedConfig",
+    "SimulatedSpeechConfig",
     "StreamingConfig",
     "StreamsConfig",
+    "SynthesizerConfig",
     "Task",
+    "VoiceConfig",
     "reason_of",
 ]

@@ -32,8 +32,10 @@ from serve_app.ingress.wires import asr, op
 from serve_app.ingress.wires.realtime import client_secrets
 from serve_app.ingress.wires.realtime import routes as realtime
 from serve_app.ingress.wires.realtime.client_secrets import ClientSecrets
-from serve_app.ingress.wires.rest import jobs, openai, plain
+from serve_app.ingress.wires.rest import jobs, models, openai, plain, speech
 from serve_app.ingress.wires.rest.answers import SIMULATED_HEADER, TIMING_HEADER
+
+_EXPOSED_HEADERS = (REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, speech.VOICE_HEADER)
 
 
 def build_app(
@@ -87,7 +89,7 @@ def _assembled(
 ) -> FastAPI:
     app = FastAPI(
         title="Chorus",
-        summary="Speech to text",
+        summary="Speech to text, and text to speech",
         version=serve_app.__version__,
         docs_url=None,
         redoc_url=None,
@@ -112,6 +114,8 @@ def _routers(
     requests = [
         plain.router(config, backend),
         openai.router(config, backend),
+        speech.router(config, backend),
+        models.router(config, backend),
         client_secrets.router(secrets),
     ]
     streams = [asr.router(sockets), op.router(sockets), realtime.router(sockets, secrets)]
@@ -126,7 +130,7 @@ def _middleware(
         allow_origins=config.cors_origins,
         allow_methods=["DELETE", "GET", "POST"],
         allow_headers=["*"],
-        expose_headers=[REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, "retry-after"],
+        expose_headers=[*_EXPOSED_HEADERS, "retry-after"],
     )
     return [
         Middleware(RequestId, on_responses=request_ids),

@@ -44,9 +44,7 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
     async def root(http: Request) -> Response:
         if site.prefers_html(http.headers.get("accept", "")):
             return site.page(http)
-        return JSONResponse(
-            _about(served, takes_jobs=config.jobs is not None), headers={"Vary": "Accept"}
-        )
+        return JSONResponse(_about(served, config), headers={"Vary": "Accept"})
 
     @routes.post(
         "/transcribe",
@@ -178,9 +176,13 @@ _STREAMS = {
     "stream_op": "WebSocket /",
     "stream_realtime": "WebSocket /v1/realtime",
 }
+_SPEECH = {
+    "speak": "POST /v1/audio/speech",
+    "voices": "GET /v1/audio/voices",
+}
 
 
-def _about(served: ServedModels, *, takes_jobs: bool) -> dict[str, Any]:
+def _about(served: ServedModels, config: ServerConfig) -> dict[str, Any]:
     return {
         "name": "Chorus",
         "version": serve_app.__version__,
@@ -189,8 +191,9 @@ def _about(served: ServedModels, *, takes_jobs: bool) -> dict[str, Any]:
         "default_streaming_model": served.default_streaming and served.default_streaming.name,
         "endpoints": {
             **(_RECORDINGS if served.offline else {}),
-            **(_JOBS if takes_jobs and served.offline else {}),
+            **(_JOBS if config.jobs and served.offline else {}),
             **(_STREAMS if served.streaming else {}),
+            **(_SPEECH if config.synthesizers else {}),
             "models": "GET /v1/models",
             "languages": "GET /api/languages",
             "health": "GET /health",
