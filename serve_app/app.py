@@ -6,7 +6,13 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
 
-from serve_app.config import DiarizationConfig, JobsConfig, ModelConfig, ServerConfig
+from serve_app.config import (
+    DiarizationConfig,
+    JobsConfig,
+    ModelConfig,
+    ServerConfig,
+    SynthesizerConfig,
+)
 from serve_app.deployments.batching.pace import max_ongoing_requests
 from serve_app.deployments.diarization.replica import Diarization
 from serve_app.deployments.jobs import Jobs
@@ -14,6 +20,7 @@ from serve_app.deployments.ledger import LedgerReplica
 from serve_app.deployments.preprocessor import Preprocessor
 from serve_app.deployments.recognizer import Recognizer
 from serve_app.deployments.streaming.replica import Streaming
+from serve_app.deployments.synthesis.replica import Synthesizer
 from serve_app.environment import with_environment
 from serve_app.ingress.deployment import Ingress
 
@@ -24,6 +31,8 @@ PLACES_FOR_INGRESSES = 1000
 """In a replica of a streaming model. Its slots bound its streams, and it says "full" itself."""
 _PLACES_PER_RECORDING = 4
 """In a replica that tells speakers apart: more than two calls, so that it says "full" itself."""
+_PLACES_PER_SENTENCE = 4
+"""Calls in a replica of a synthesizer, for each sentence that may wait there."""
 _ROUTER = "serve_app.deployments.links.router.PinnedRouter"
 _NOTICE_DEATH_WITHIN_S = 2.0
 """Its streams have moved by then; where it was the only one, they wait for the next."""
@@ -37,8 +46,8 @@ _PLACES_AT_THE_LEDGER = 10_000
 
 def build(args: ServerConfig) -> Application:
     """Ingress → Preprocessor → one deployment per model for recordings, those that tell speakers
-    apart among them, and Ingress → one per model for live streams, each named as the model is;
-    beside them the Ledger, where keys are asked for.
+    apart among them, and Ingress → one per model for live streams and one per synthesizer, each
+    named as the model is; beside them the Ledger, where keys are asked for.
 
     Serve calls this with what stands under `args:` in a file of `configs/`. Environment variables
     (`environment.py`) override it; entries under `deployments:` override the options set here.
@@ -72,6 +81,7 @@ def build(args: ServerConfig) -> Application:
         config,
         preprocessor,
         streams,
+        {each.name: _synthesizer(each, config) for each in config.synthesizers},
         _ledger() if config.auth.keys_file is not None else None,
         None if config.jobs is None else _jobs(config.jobs, preprocessor),
     )
@@ -145,3 +155,13 @@ def _streaming(model: ModelConfig, config: ServerConfig) -> Application:
         health_check_period_s=_NOTICE_DEATH_WITHIN_S,
         request_router_config=_pinned(),
     )(Streaming).bind(model, config.streams.max_ahead_s)
+
+
+def _synthesizer(synthesizer: SynthesizerConfig, config: ServerConfig) -> Application:
+    """A text that is spoken sentence by sentence holds a call all the time, and waits for its turn
+    for a moment each time: the replica says "full" itself."""
+    return serve.deployment(
+        name=synthesizer.name,
+        max_ongoing_requests=_PLACES_PER_SENTENCE * synthesizer.max_waiting,
+        graceful_shutdown_timeout_s=config.limits.request_timeout_s,
+    )(Synthesizer).bind(synthesizer)

@@ -45,6 +45,18 @@ class PacketFormat:
     num_channels: int = 1
     """Interleaved; their mean is what is heard."""
 
+    def check(self) -> None:
+        """
+        Raises:
+            UnsupportedFormatError: a rate or a number of channels that is not taken.
+        """
+        if self.rate_hz not in PACKET_RATES_HZ:
+            rates = tuple(f"{rate_hz} Hz" for rate_hz in PACKET_RATES_HZ)
+            raise UnsupportedFormatError(f"a rate of {self.rate_hz} Hz", rates)
+        if not 1 <= self.num_channels <= MAX_CHANNELS:
+            found = f"audio of {self.num_channels} channels"
+            raise UnsupportedFormatError(found, (f"1 to {MAX_CHANNELS} channels",))
+
 
 class PacketDecoder:
     """The packets of one stream.
@@ -56,12 +68,7 @@ class PacketDecoder:
     def __init__(
         self, packet_format: PacketFormat, *, max_packet_bytes: int = MAX_PACKET_BYTES
     ) -> None:
-        if packet_format.rate_hz not in PACKET_RATES_HZ:
-            rates = tuple(f"{rate_hz} Hz" for rate_hz in PACKET_RATES_HZ)
-            raise UnsupportedFormatError(f"a rate of {packet_format.rate_hz} Hz", rates)
-        if not 1 <= packet_format.num_channels <= MAX_CHANNELS:
-            found = f"audio of {packet_format.num_channels} channels"
-            raise UnsupportedFormatError(found, (f"1 to {MAX_CHANNELS} channels",))
+        packet_format.check()
         self._format = packet_format
         self._max_packet_bytes = max_packet_bytes
         is_pcm = packet_format.encoding is Encoding.PCM16

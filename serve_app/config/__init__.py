@@ -10,6 +10,8 @@ from serve_app.config.models import BatchConfig, ModelConfig, SimulatedConfig, T
 from serve_app.config.server import AuthConfig, LimitsConfig, PreprocessorConfig, ServerConfig
 from serve_app.config.settings import reason_of
 from serve_app.config.streaming import StreamingConfig, StreamsConfig
+from serve_app.config.synthesis import SimulatedSpeechConfig, SynthesizerConfig, VoiceConfig
+from serve_app.config.translation import TranslationConfig
 
 __all__ = [
     "AuthConfig",
@@ -21,8 +23,12 @@ __all__ = [
     "PreprocessorConfig",
     "ServerConfig",
     "SimulatedConfig",
+    "SimulatedSpeechConfig",
     "StreamingConfig",
     "StreamsConfig",
+    "SynthesizerConfig",
     "Task",
+    "TranslationConfig",
+    "VoiceConfig",
     "reason_of",
 ]

@@ -17,6 +17,8 @@ from serve_app.config.jobs import JobsConfig
 from serve_app.config.models import ModelConfig
 from serve_app.config.settings import Settings
 from serve_app.config.streaming import StreamsConfig
+from serve_app.config.synthesis import SynthesizerConfig
+from serve_app.config.translation import TranslationConfig
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 """As browsers send it: RFC 6454 §6.2."""
@@ -48,6 +50,8 @@ class LimitsConfig(Settings):
     min_upload_bytes_per_s: PositiveFloat = 2048.0
     """Of an upload, on average after its first `upload_stall_s`: as much as lean speech codecs
     need to keep pace."""
+    max_speech_chars: PositiveInt = 4096
+    """Of one text that is to be spoken; OpenAI's own bound."""
     max_wait_s: PositiveFloat = 60.0
     """A request that would wait longer for its turn, as far as can be predicted, hears "at
     capacity" at once; never more than half of `request_timeout_s` is waited."""
@@ -112,8 +116,14 @@ class ServerConfig(Settings):
     one that does."""
     default_streaming_model: str | None = None
     """The same for live streams; if not set the first model that takes them."""
+    synthesizers: tuple[SynthesizerConfig, ...] = ()
+    """What gives texts a voice. Of a language the first that has one for it speaks."""
+    default_voice: str | None = None
+    """Speaks for OpenAI's names of voices, where neither a language nor the text's script asks for
+    another; if not set the first English one, or else the first."""
     limits: LimitsConfig = LimitsConfig()
     streams: StreamsConfig = StreamsConfig()
+    translation: TranslationConfig = TranslationConfig()
     preprocessor: PreprocessorConfig = PreprocessorConfig()
     auth: AuthConfig = AuthConfig()
     jobs: JobsConfig | None = None
@@ -180,6 +190,34 @@ class ServerConfig(Settings):
         translating = (m for m in models if "translate" in m.tasks and m.streaming is None)
         if not any(name in (m.name, *m.aliases) for m in translating):
             raise ValueError(f"{name!r} is no served model that translates recordings")
+        return name
+
+    @field_validator("synthesizers")
+    @classmethod
+    def _synthesizers_have_names(
+        cls, synthesizers: tuple[SynthesizerConfig, ...], info: ValidationInfo
+    ) -> tuple[SynthesizerConfig, ...]:
+        models: tuple[ModelConfig, ...] = info.data.get("models") or ()
+        taken = {name for model in models for name in (model.name, *model.aliases)}
+        voices: set[str] = set()
+        for synthesizer in synthesizers:
+            if synthesizer.name in taken:
+                raise ValueError(f"the name {synthesizer.name!r} is given twice")
+            taken.add(synthesizer.name)
+            for _, voice in synthesizer.all_voices():
+                if voice.name in voices:
+                    raise ValueError(f"the voice {voice.name!r} is named twice")
+                voices.add(voice.name)
+        return synthesizers
+
+    @field_validator("default_voice")
+    @classmethod
+    def _default_speaks(cls, name: str | None, info: ValidationInfo) -> str | None:
+        synthesizers: tuple[SynthesizerConfig, ...] | None = info.data.get("synthesizers")
+        if synthesizers is None or name is None:
+            return name
+        if not any(name == voice.name for each in synthesizers for _, voice in each.all_voices()):
+            raise ValueError(f"{name!r} is no voice of a synthesizer here")
         return name
 
     @property

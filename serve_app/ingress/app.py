@@ -32,8 +32,11 @@ from serve_app.ingress.wires import asr, op
 from serve_app.ingress.wires.realtime import client_secrets
 from serve_app.ingress.wires.realtime import routes as realtime
 from serve_app.ingress.wires.realtime.client_secrets import ClientSecrets
-from serve_app.ingress.wires.rest import jobs, openai, plain
+from serve_app.ingress.wires.rest import jobs, models, openai, plain, speech
 from serve_app.ingress.wires.rest.answers import SIMULATED_HEADER, TIMING_HEADER
+from serve_app.ingress.wires.translate import wire as translate
+
+_EXPOSED_HEADERS = (REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, speech.VOICE_HEADER)
 
 
 def build_app(
@@ -60,9 +63,11 @@ def build_app(
     """
     gate = gate or gate_of(config.limits)
     forecast = forecast_of(config, backend.load)
+    # What is fed to a socket is charged as it comes; what becomes of it is not charged again.
+    behind_sockets = WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
     backend = _watched(config, backend, forecast)
     signer = signer_for(config.auth, signing_secret)
-    routers, wires = _routers(config, backend, Sockets(config, backend, gate, tally), signer)
+    routers, wires = _routers(config, backend, Sockets(config, behind_sockets, gate, tally), signer)
     if config.jobs is not None:
         routers.append(jobs.router(config, config.jobs, desk or Desk(config.jobs)))
     routes = [route for router in (*routers, *wires) for route in router.routes]
@@ -87,7 +92,7 @@ def _assembled(
 ) -> FastAPI:
     app = FastAPI(
         title="Chorus",
-        summary="Speech to text",
+        summary="Speech to text, and text to speech",
         version=serve_app.__version__,
         docs_url=None,
         redoc_url=None,
@@ -112,9 +117,16 @@ def _routers(
     requests = [
         plain.router(config, backend),
         openai.router(config, backend),
+        speech.router(config, backend),
+        models.router(config, backend),
         client_secrets.router(secrets),
     ]
-    streams = [asr.router(sockets), op.router(sockets), realtime.router(sockets, secrets)]
+    streams = [
+        asr.router(sockets),
+        op.router(sockets),
+        realtime.router(sockets, secrets),
+        translate.router(sockets),
+    ]
     return requests, streams
 
 
@@ -126,7 +138,7 @@ def _middleware(
         allow_origins=config.cors_origins,
         allow_methods=["DELETE", "GET", "POST"],
         allow_headers=["*"],
-        expose_headers=[REQUEST_ID_HEADER, SIMULATED_HEADER, TIMING_HEADER, "retry-after"],
+        expose_headers=[*_EXPOSED_HEADERS, "retry-after"],
     )
     return [
         Middleware(RequestId, on_responses=request_ids),

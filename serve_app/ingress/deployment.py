@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 import httpx
 from ray import serve, util
@@ -15,6 +15,7 @@ from serve_app.deployments.ledger import PatientLedger
 from serve_app.deployments.links.host import ServeDeployment, ServeStreamHost
 from serve_app.deployments.links.link import LinkReport
 from serve_app.deployments.routing import Handle, ServeLedger, ServeTranscriber
+from serve_app.deployments.synthesis.client import ServeSynthesizers
 from serve_app.errors import ModelUnavailableError
 from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.app import build_app
@@ -24,7 +25,13 @@ from serve_app.ingress.jobs.desk import Desk
 from serve_app.ingress.problems import count_told
 from serve_app.ingress.watching.measured import Measured
 from serve_app.ingress.watching.traced import Traced
-from serve_app.models.protocols import ModelInfo
+from serve_app.models.protocols import (
+    ModelInfo,
+    Speech,
+    SpeechPart,
+    SpokenText,
+    SynthesisRequest,
+)
 from serve_app.pipelines.streaming.host import StreamHost
 from serve_app.telemetry import replica, tracing
 from serve_app.telemetry.logs import log_beside_serves
@@ -44,6 +51,7 @@ class GraphBackend(ServeTranscriber):
         self,
         preprocessor: Handle,
         hosts: Mapping[str, ServeStreamHost],
+        synthesizers: Mapping[str, Handle],
         *,
         num_offline: int,
         metrics_port: int,
@@ -51,6 +59,8 @@ class GraphBackend(ServeTranscriber):
     ) -> None:
         super().__init__(preprocessor)
         self._hosts = hosts
+        self._synthesizers = ServeSynthesizers(synthesizers)
+        self._num_synthesizers = len(synthesizers)
         self._gate = gate
         self._num_offline = num_offline
         node = util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray's
@@ -61,10 +71,11 @@ class GraphBackend(ServeTranscriber):
         for host in self._hosts.values():
             host.begin()
         streaming = [host.info for host in self._hosts.values() if host.info is not None]
-        return await super().models() + streaming if self._num_offline else streaming
+        others = streaming + await self._synthesizers.infos()
+        return await super().models() + others if self._num_offline else others
 
     async def ready(self) -> bool:
-        num_models = self._num_offline + len(self._hosts)
+        num_models = self._num_offline + len(self._hosts) + self._num_synthesizers
         return self._gate.is_open and len(await self.models()) == num_models
 
     async def close(self) -> None:
@@ -73,6 +84,12 @@ class GraphBackend(ServeTranscriber):
 
     def stream_host(self, model: str) -> StreamHost:
         return self._hosts[model]
+
+    async def synthesize(self, model: str, request: SynthesisRequest) -> Speech:
+        return await self._synthesizers.synthesize(model, request)
+
+    def speak(self, model: str, request: SpokenText) -> AsyncGenerator[SpeechPart, None]:
+        return self._synthesizers.speak(model, request)
 
     async def metrics(self) -> str:
         try:
@@ -110,6 +127,7 @@ class Ingress:
         config: ServerConfig,
         preprocessor: Handle,
         streams: Mapping[str, Handle],
+        synthesizers: Mapping[str, Handle],
         ledger: Handle | None = None,
         jobs: Handle | None = None,
     ) -> None:
@@ -128,6 +146,7 @@ class Ingress:
                 model.name: _host(model, streams[model.name], config)
                 for model in config.streaming_models
             },
+            synthesizers,
             num_offline=len(config.offline_models) + len(config.diarizers),
             metrics_port=config.metrics_port,
             gate=self._gate,

@@ -11,6 +11,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from serve_app.audio.waveform import SAMPLE_RATE_HZ, Chunk
 from serve_app.catalogue import is_non_commercial
-from serve_app.config import ModelConfig
+from serve_app.config import ModelConfig, SynthesizerConfig
 from serve_app.errors import ConfigError
 from serve_app.models.inspection import UnsafeCheckpointError, inspect_checkpoint
 from serve_app.models.protocols import (
@@ -29,6 +30,9 @@ from serve_app.models.protocols import (
     StreamFrame,
     StreamingRecognizer,
     StreamOptions,
+    SynthesisRequest,
+    Synthesizer,
+    UnspeakableError,
 )
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -126,7 +130,54 @@ def load_diarizer(config: ModelConfig) -> Diarizer:
     return diarizer
 
 
-def licence_lines(models: Iterable[ModelConfig]) -> Iterator[str]:
+def load_synthesizer(config: SynthesizerConfig) -> Synthesizer:
+    """Load or start what `config` names.
+
+    Raises:
+        ConfigError: what it needs is missing, or is not what its sha256 says.
+    """
+    for line in licence_lines([config]):
+        logger.warning(line)
+    if config.kind == "simulated":
+        from serve_app.models.speech.simulated import SimulatedSynthesizer
+
+        return SimulatedSynthesizer(config)
+    synthesizer: Synthesizer
+    if config.kind == "espeak":
+        from serve_app.models.speech.espeak.engine import EspeakSynthesizer
+
+        synthesizer = EspeakSynthesizer(config)
+    else:
+        place = f"synthesizers.{config.name}"
+        path = synthesizer_path(config)
+        require_digest(path, config.sha256 or "", f"{place}.sha256")
+        from serve_app.models.speech.silero import SileroSynthesizer
+
+        synthesizer = SileroSynthesizer(path, config)
+    warm_up_voices(synthesizer)
+    return synthesizer
+
+
+def synthesizer_path(config: SynthesizerConfig) -> Path:
+    """Where the file of a synthesizer that has one lies.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = PROJECT_ROOT / str(config.checkpoint)
+    if not path.is_file():
+        raise ConfigError(f"synthesizers.{config.name}.checkpoint", f"there is no file {path}")
+    return path
+
+
+def warm_up_voices(synthesizer: Synthesizer) -> None:
+    """Have the first voice say something, so that no client pays for the first run. One that
+    cannot read it is not to blame."""
+    with suppress(UnspeakableError):
+        synthesizer.synthesize(SynthesisRequest("1, 2, 3.", synthesizer.voices[0].name))
+
+
+def licence_lines(models: Iterable[ModelConfig | SynthesizerConfig]) -> Iterator[str]:
     """What an operator must read at start-up: whose weights these are, and what they forbid."""
     for model in models:
         if model.attribution or model.licence:
@@ -171,7 +222,7 @@ def verify(path: Path, config: ModelConfig) -> None:
         ConfigError: the digest differs, or something in it is unsafe; then what and where.
     """
     if config.sha256 is not None:
-        _verify_sha256(path, config)
+        require_digest(path, config.sha256, f"models.{config.name}.sha256")
     require_harmless(path, f"models.{config.name}.checkpoint")
 
 
@@ -188,14 +239,15 @@ def require_harmless(path: Path, place: str) -> None:
         raise ConfigError(place, f"{path} is no NeMo checkpoint: {error}") from error
 
 
-def _verify_sha256(path: Path, config: ModelConfig) -> None:
+def require_digest(path: Path, sha256: str, place: str) -> None:
+    """
+    Raises:
+        ConfigError: at `place`: the file is another one.
+    """
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != config.sha256:
-        raise ConfigError(
-            f"models.{config.name}.sha256",
-            f"{path} has {found}, not the configured {config.sha256}",
-        )
+    if found != sha256:
+        raise ConfigError(place, f"{path} has {found}, not the configured {sha256}")
 
 
 def warm_up_streams(recognizer: StreamingRecognizer, *, num_streams: int) -> None:

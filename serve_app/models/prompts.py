@@ -89,9 +89,16 @@ class Prompts:
     def is_sure(self, probabilities: Sequence[float]) -> bool:
         return max(probabilities) >= self._config.min_language_probability
 
-    def language_of(self, probabilities: Sequence[float], target: str | None) -> str:
-        """The likeliest language, where it is sure; else the likeliest that can become `target`."""
+    def language_of(
+        self, probabilities: Sequence[float], target: str | None, among: Sequence[str] = ()
+    ) -> str:
+        """The likeliest language, where it is sure; else the likeliest that can become `target`.
+
+        Of some that a client names, `among`, the likeliest: it knows that others are not spoken.
+        """
         scores = dict(zip(self._languages, probabilities, strict=True))
+        if named := [code for code in among if code in scores]:
+            return max(named, key=scores.__getitem__)
         best = max(scores, key=scores.__getitem__)
         if self.is_sure(probabilities):
             return best

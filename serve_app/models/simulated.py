@@ -47,7 +47,7 @@ class SimulatedRecognizer:
     def _hypothesis(self, request: RecognitionRequest) -> Hypothesis:
         options = request.options
         spoken = options.language or self._heard(request)
-        written = options.target_language or spoken
+        written = options.target_for(spoken) or spoken
         words = list(words_in(request.chunk.samples(), "" if written == spoken else written))
         if self._config.chooses_pnc and options.pnc and words:
             words[0] = replace(words[0], text=words[0].text.capitalize())
@@ -61,8 +61,9 @@ class SimulatedRecognizer:
 
     def _heard(self, request: RecognitionRequest) -> str:
         """Some language of those that may be spoken, by the samples."""
-        target = request.options.target_language
-        possible = self._config.sources_of(target) if target else self._config.languages
+        options, known = request.options, self._config
+        target = options.target_language
+        possible = known.sources_of(target) if target else options.among or known.languages
         return possible[zlib.crc32(request.chunk.pcm) % len(possible)]
 
 

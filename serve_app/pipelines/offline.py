@@ -239,12 +239,18 @@ class _Recording:
         """
         if not found.text:
             return
-        target = self._options.target_language
+        target = self._options.target_for(found.spoken_language)
         if target is not None and found.language != target:
             raise UnsupportedTranslationError(
                 found.spoken_language, target, self._plan.model, self._plan.translations
             )
-        self._options = replace(self._options, language=found.spoken_language)
+        self._options = replace(
+            self._options,
+            language=found.spoken_language,
+            target_language=target,
+            among=(),
+            crosses=False,
+        )
         self._is_language_found = True
 
     def _add(self, *, decode_s: float = 0.0, queue_s: float = 0.0, model_s: float = 0.0) -> None:

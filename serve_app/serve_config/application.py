@@ -17,6 +17,7 @@ from serve_app.serve_config.jobs import JOBS, check_jobs
 from serve_app.serve_config.models import OWN_DEPLOYMENTS, check_models, check_policy
 from serve_app.serve_config.schemas import meant, schema_errors
 from serve_app.serve_config.streams import check_stream_deployment, most_replicas
+from serve_app.serve_config.synthesizers import check_synthesizer_deployment, check_synthesizers
 
 IMPORT_PATH = "serve_app.app:build"
 GRPC_LIMIT = "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"
@@ -40,6 +41,7 @@ def check_application(application: Mapping[str, Any], *, http_port: int) -> Iter
         return
     config = ServerConfig.model_validate(args)
     yield from check_models(config.models, f"{_PLACE}.args.models")
+    yield from check_synthesizers(config.synthesizers, f"{_PLACE}.args.synthesizers")
     errors = list(environment_errors(config, os.environ))
     if errors:
         yield from errors
@@ -111,7 +113,8 @@ def _check_message_limit(
 def _check_deployments(
     application: Mapping[str, Any], config: ServerConfig
 ) -> Iterator[ConfigError]:
-    known = {*OWN_DEPLOYMENTS, *(model.name for model in config.models)}
+    synthesizers = {each.name for each in config.synthesizers}
+    known = {*OWN_DEPLOYMENTS, *(model.name for model in config.models), *synthesizers}
     if config.auth.keys_file is None:
         known.remove(LEDGER)
     if config.jobs is None:
@@ -138,6 +141,8 @@ def _check_deployments(
         elif name in diarizers:
             diarization = diarizers[name] or DiarizationConfig()
             yield from check_diarizer_deployment(deployment, diarization, place)
+        elif name in synthesizers:
+            yield from check_synthesizer_deployment(deployment, place)
         else:
             yield from check_policy(deployment, place, is_streaming=False)
             yield from _check_user_config(name, deployment.get("user_config"), place)

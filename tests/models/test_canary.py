@@ -163,6 +163,22 @@ def test_who_is_not_sure_takes_the_fallback(weights: Any) -> None:
     assert {row.spoken_language for row in recognize(unsure, rows)} <= {"en", "fr"}
 
 
+def test_of_two_languages_the_likelier_is_spoken_and_the_text_is_in_the_other(
+    weights: Any,
+) -> None:
+    strict = CanaryRecognizer(weights, config(min_language_probability=1.0, fallback_language="fr"))
+    for seed in range(8):
+        either = strict.recognize(
+            strict.prepare([request(seed, 0.7, among=("en", "de"), crosses=True)])
+        )[0]
+        assert {either.spoken_language, either.language} == {"en", "de"}
+        pair = {"language": either.spoken_language, "target_language": either.language}
+        named = strict.recognize(strict.prepare([request(seed, 0.7, **pair)]))[0]
+        assert either == named
+        heard = strict.recognize(strict.prepare([request(seed, 0.7, among=("en", "de"))]))[0]
+        assert heard.language == heard.spoken_language == either.spoken_language
+
+
 def test_words_of_transcripts_are_timed_and_those_of_translations_are_not(
     model: CanaryRecognizer,
 ) -> None:

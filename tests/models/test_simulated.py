@@ -62,3 +62,13 @@ def test_the_language_is_heard_where_none_is_named(model: SimulatedRecognizer) -
     assert {said(model, seed).language for seed in range(30)} == set(LANGUAGES)
     into_french = [said(model, seed, target_language="fr") for seed in range(30)]
     assert {found.spoken_language for found in into_french} == {"en", "fr"}
+
+
+def test_of_two_languages_one_is_heard_and_the_text_is_in_the_other(
+    model: SimulatedRecognizer,
+) -> None:
+    found = [said(model, seed, among=("en", "fr"), crosses=True) for seed in range(20)]
+    pairs = {(each.spoken_language, each.language) for each in found}
+    assert pairs == {("en", "fr"), ("fr", "en")}
+    heard = [said(model, seed, among=("en", "fr")) for seed in range(20)]
+    assert [each.spoken_language for each in found] == [each.language for each in heard]

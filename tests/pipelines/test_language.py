@@ -31,7 +31,7 @@ class Listener:
         self.asked.append(options.language)
         text, spoken = ("words", options.language) if options.language else next(self.heard)
         await asyncio.sleep(0)
-        target = options.target_language or spoken
+        target = options.target_for(spoken) or spoken
         written = target if spoken == target or (spoken, target) in PAIRS else spoken
         return Recognition(Hypothesis(text, language=written, spoken_language=spoken), 0, 0, 1)
 
@@ -83,3 +83,12 @@ async def test_speech_that_is_in_the_target_language_already_is_its_transcript()
     listener = Listener([("hallo", "de")])
     transcript = await run(listener, RecognitionOptions(target_language="de"))
     assert transcript.spoken_language == transcript.language == "de"
+
+
+async def test_the_first_words_tell_the_direction_of_the_whole_recording() -> None:
+    listener = Listener([("", "en"), ("hallo", "de")])
+    options = RecognitionOptions(among=("en", "de"), crosses=True)
+    transcript = await run(listener, options)
+    assert listener.asked[:2] == [None, None]
+    assert set(listener.asked[2:]) == {"de"}
+    assert (transcript.spoken_language, transcript.language) == ("de", "en")

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.errors import KeyLimitError
 from serve_app.ingress.backend import Around
 from serve_app.ingress.problems import route_path
+from serve_app.models.protocols import SpeechPart, SpokenText
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
 
@@ -43,7 +44,7 @@ class Exchange:
     by_secret: bool = False
     """Whether the caller holds a client secret instead of the key itself."""
     audio_s: float = 0.0
-    """Audio that was transcribed for it."""
+    """Audio that was transcribed or spoken for it."""
     num_bytes_in: int = 0
     status: int | None = None
     """HTTP's; 101 for a WebSocket that was opened. None: the client left first."""
@@ -142,6 +143,15 @@ class Accounted(Around):
                 until_s = part.duration_s if isinstance(part, Transcript) else part.end_s
                 exchange.audio_s += max(0.0, until_s - heard_s)
                 heard_s = max(heard_s, until_s)
+                yield part
+
+    async def speak(self, model: str, request: SpokenText) -> AsyncGenerator[SpeechPart, None]:
+        """What is spoken counts as what is heard does. Single sentences are for wires that hear as
+        well, and charge for that."""
+        exchange = current()
+        async with aclosing(self._backend.speak(model, request)) as parts:
+            async for part in parts:
+                exchange.audio_s += part.duration_s
                 yield part
 
 

@@ -2,18 +2,27 @@
 
 status   how it is, asked with patience that has an end
 fake     the script
+humming  the script's voice
 """
 
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from serve_app.models.protocols import ModelInfo
+from serve_app.models.protocols import (
+    ModelInfo,
+    Speech,
+    SpeechPart,
+    SpokenText,
+    SynthesisRequest,
+    TextSpeaker,
+)
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.streaming.host import StreamHost
 from serve_app.pipelines.transcription import Transcriber
 
 
-class Backend(Transcriber, Protocol):
-    """The graph behind all wires: it transcribes, and tells how it is."""
+class Backend(Transcriber, TextSpeaker, Protocol):
+    """The graph behind all wires: it transcribes, speaks, and tells how it is."""
 
     async def models(self) -> list[ModelInfo]:
         """One entry for each model that can answer now; a model still loading has none."""
@@ -37,7 +46,7 @@ class Backend(Transcriber, Protocol):
 
 
 class Around:
-    """A backend around another, for those that watch its transcribing and leave the rest to it."""
+    """A backend around another, for those that watch some of it and leave the rest to it."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -56,3 +65,9 @@ class Around:
 
     def stream_host(self, model: str) -> StreamHost:
         return self._backend.stream_host(model)
+
+    async def synthesize(self, model: str, request: SynthesisRequest) -> Speech:
+        return await self._backend.synthesize(model, request)
+
+    def speak(self, model: str, request: SpokenText) -> AsyncGenerator[SpeechPart, None]:
+        return self._backend.speak(model, request)

@@ -12,7 +12,14 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from serve_app.models.protocols import ModelInfo
+from serve_app.ingress.backend.humming import ScriptedVoice
+from serve_app.models.protocols import (
+    ModelInfo,
+    Speech,
+    SpeechPart,
+    SpokenText,
+    SynthesisRequest,
+)
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.streaming.host import StreamHost
 from serve_app.pipelines.transcription import TranscriptionRequest
@@ -45,6 +52,8 @@ class ScriptedBackend:
 
     hosts: Mapping[str, StreamHost] = field(default_factory=dict)
     """By model: what live streams meet."""
+    voice: ScriptedVoice = field(default_factory=ScriptedVoice)
+    """Who speaks, whatever synthesizer is asked."""
 
     calls: list[Call] = field(default_factory=list)
     num_running: int = 0
@@ -105,3 +114,9 @@ class ScriptedBackend:
 
     def stream_host(self, model: str) -> StreamHost:
         return self.hosts[model]
+
+    async def synthesize(self, model: str, request: SynthesisRequest) -> Speech:
+        return await self.voice.synthesize(model, request)
+
+    def speak(self, model: str, request: SpokenText) -> AsyncGenerator[SpeechPart, None]:
+        return self.voice.speak(model, request)

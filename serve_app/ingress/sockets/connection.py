@@ -1,4 +1,4 @@
-"""One WebSocket: let in or denied, read through its inbox, written in JSON, closed with a code."""
+"""One WebSocket: let in or denied, read through its inbox, written, closed with a code."""
 
 import asyncio
 import json
@@ -64,6 +64,10 @@ class Connection:
             WebSocketDisconnect: the same.
         """
         await self._websocket.send_text(json.dumps(message, separators=(",", ":")))
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Raises as `send` does."""
+        await self._websocket.send_bytes(data)
 
     async def close(self, code: int, reason: str) -> None:
         """Say that it is over; `reason` in at most 123 bytes."""

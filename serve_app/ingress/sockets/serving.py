@@ -2,22 +2,28 @@
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocket
 
-from serve_app.config import ServerConfig
+from serve_app.config import ModelConfig, ServerConfig, StreamsConfig
 from serve_app.errors import AtCapacityError, SpeechError
 from serve_app.ingress.admission.gate import Gate
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.problems import INTERNAL, problem_of
 from serve_app.ingress.served import ServedModels
-from serve_app.ingress.sockets.asked import Asked
 from serve_app.ingress.sockets.connection import Connection
 from serve_app.ingress.sockets.inbox import Unread
 from serve_app.ingress.sockets.stream import Stream
+from serve_app.ingress.sockets.transcription.asked import Asked
+from serve_app.ingress.sockets.transcription.stream import TextStream
+from serve_app.ingress.sockets.translation.asked import AskedConversation
+from serve_app.ingress.sockets.translation.stream import SpokenStream
 from serve_app.ingress.sockets.visit import LEFT, Closing, Visit, Wire
 from serve_app.ingress.wires.rest.answers import headers_of
+from serve_app.pipelines.speech_to_speech.events import ConversationEvent
+from serve_app.pipelines.streaming.events import StreamEvent
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +47,9 @@ class Tally(Protocol):
     def heard(self, route: str, audio_s: float) -> None:
         """Audio of a stream."""
 
+    def translated(self, outcome: str, text_s: float | None, sound_s: float | None) -> None:
+        """An utterance of a conversation is over; see `Done`."""
+
 
 class Uncounted:
     """A `Tally` that nobody reads."""
@@ -56,6 +65,30 @@ class Uncounted:
 
     def heard(self, route: str, audio_s: float) -> None:
         return
+
+    def translated(self, outcome: str, text_s: float | None, sound_s: float | None) -> None:
+        return
+
+
+class _Asked(Protocol):
+    @property
+    def model(self) -> ModelConfig: ...
+
+
+A = TypeVar("A", bound=_Asked)
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller(Generic[A, E]):
+    """Who came by which route, and what is to be done for them."""
+
+    route: str
+    stream: Stream[A, Any, E]
+    ask: Callable[[], A | None]
+    new_wire: Callable[[Connection], Wire[E]]
+    streams: StreamsConfig
+    """What it may cost."""
 
 
 class Sockets:
@@ -77,85 +110,103 @@ class Sockets:
         websocket: WebSocket,
         route: str,
         ask: Callable[[], Asked],
-        new_wire: Callable[[Connection, Stream], Wire],
+        new_wire: Callable[[Connection, TextStream], Wire[StreamEvent]],
     ) -> None:
         """Let the client in and hold its stream until either side ends it.
 
         `route` is its name among the metrics; `ask` raises what the handshake is denied with.
         """
-        streams = self.config.streams
-        stream = Stream(
-            self._backend.stream_host,
-            streams,
-            lambda audio_s: self._tally.heard(route, audio_s),
+        stream = TextStream(self._backend.stream_host, self.config.streams, self._counted(route))
+        await self._serve(
+            websocket,
+            _Caller(
+                route,
+                stream,
+                ask,
+                lambda connection: new_wire(connection, stream),
+                self.config.streams,
+            ),
         )
+
+    async def translate(
+        self,
+        websocket: WebSocket,
+        route: str,
+        ask: Callable[[], AskedConversation | None],
+        new_wire: Callable[[Connection, SpokenStream], Wire[ConversationEvent]],
+    ) -> None:
+        """The same, of a conversation. Where `ask` has none yet, the wire will open it."""
+        stream = SpokenStream(
+            self._backend, self.config, self._counted(route), self._tally.translated
+        )
+        idle_timeout_s = self.config.translation.idle_timeout_s
+        await self._serve(
+            websocket,
+            _Caller(
+                route,
+                stream,
+                ask,
+                lambda connection: new_wire(connection, stream),
+                self.config.streams.model_copy(update={"idle_timeout_s": idle_timeout_s}),
+            ),
+        )
+
+    def _counted(self, route: str) -> Callable[[float], None]:
+        return lambda audio_s: self._tally.heard(route, audio_s)
+
+    async def _serve(self, websocket: WebSocket, caller: "_Caller[A, E]") -> None:
+        stream = caller.stream
         connection = Connection(
             websocket,
             self._unread,
-            idle_timeout_s=streams.idle_timeout_s,
+            idle_timeout_s=caller.streams.idle_timeout_s,
             is_owing=lambda: stream.is_owing,
         )
         code = "left"
         try:
-            code = await self._visit(connection, stream, route, ask, new_wire)
+            code = await self._visit(connection, caller)
         except LEFT:
-            log.info("the client left as it came: %s", route)
+            log.info("the client left as it came: %s", caller.route)
         finally:
             try:
-                self._tally.closed(route, code)
+                self._tally.closed(caller.route, code)
                 await connection.give_up()
             finally:
                 await stream.close()
 
-    async def _visit(
-        self,
-        connection: Connection,
-        stream: Stream,
-        route: str,
-        ask: Callable[[], Asked],
-        new_wire: Callable[[Connection, Stream], Wire],
-    ) -> str:
+    async def _visit(self, connection: Connection, caller: "_Caller[A, E]") -> str:
         if self._num_inside >= self.config.streams.max_per_ingress:
             await connection.deny(problem_of(self._full()))
             return "denied"
         self._num_inside += 1
         try:
-            asked = await _admitted(connection, stream, ask)
-            if asked is None:
+            if not await _is_admitted(connection, caller):
                 return "denied"
-            return await self._hold(connection, stream, route, asked, new_wire)
+            return await self._hold(connection, caller)
         finally:
             self._num_inside -= 1
 
-    async def _hold(
-        self,
-        connection: Connection,
-        stream: Stream,
-        route: str,
-        asked: Asked,
-        new_wire: Callable[[Connection, Stream], Wire],
-    ) -> str:
-        wire = new_wire(connection, stream)
-        await connection.accept(headers_of(asked.model))
+    async def _hold(self, connection: Connection, caller: "_Caller[A, E]") -> str:
+        stream, wire = caller.stream, caller.new_wire(connection)
+        await connection.accept({} if stream.asked is None else headers_of(stream.asked.model))
         closing = Closing(self._gate.closing, self.config.limits.retry_after_s)
-        self._tally.opened(route)
+        self._tally.opened(caller.route)
         try:
-            return await Visit(connection, stream, wire, closing, self.config.streams).run()
+            return await Visit(connection, stream, wire, closing, caller.streams).run()
         finally:
-            self._tally.ended(route)
+            self._tally.ended(caller.route)
 
     def _full(self) -> AtCapacityError:
         what = f"{self.config.streams.max_per_ingress} live streams in this ingress"
         return AtCapacityError(what, self.config.limits.retry_after_s)
 
 
-async def _admitted(
-    connection: Connection, stream: Stream, ask: Callable[[], Asked]
-) -> Asked | None:
+async def _is_admitted(connection: Connection, caller: "_Caller[A, E]") -> bool:
     try:
-        asked = ask()
-        stream.open(asked)
-        await stream.opened(_DENY_WITHIN_S)
+        asked = caller.ask()
+        if asked is not None:
+            caller.stream.open(asked)
+        await caller.stream.opened(_DENY_WITHIN_S)
     except SpeechError as error:
         await connection.deny(problem_of(error))
     except Exception:
@@ -163,5 +214,5 @@ async def _admitted(
         log.exception("a live stream could not begin")
         await connection.deny(INTERNAL)
     else:
-        return asked
-    return None
+        return True
+    return False

@@ -8,7 +8,7 @@ client ──inbox──▶ wire.hear ──feed──▶ session ──events�
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
@@ -25,13 +25,12 @@ from serve_app.ingress.problems import INTERNAL, Problem, problem_of, told
 from serve_app.ingress.sockets.connection import Connection
 from serve_app.ingress.sockets.inbox import Heard
 from serve_app.ingress.sockets.stream import Stream
-from serve_app.pipelines.streaming.events import StreamEvent
 
 log = logging.getLogger(__name__)
 
 _LAST_WORDS_S = 60.0
-"""For the rest of a stream to become text, once its client has said that it was all; and as long
-as its model may take to start, should its replica be lost just then."""
+"""For the rest of a stream to be told, once its client has said that it was all; and the stream's
+own patience with its model."""
 _PARTING_S = 10.0
 """The same, where the server is being stopped."""
 _CLOSE_TIMEOUT_S = 5.0
@@ -40,7 +39,11 @@ LEFT = (ClientDisconnect, WebSocketDisconnect, ConnectionError)
 """How it shows that the client has left."""
 
 
-class Wire(Protocol):
+E = TypeVar("E")
+E_contra = TypeVar("E_contra", contravariant=True)
+
+
+class Wire(Protocol[E_contra]):
     """One protocol's side of one visit."""
 
     @property
@@ -60,7 +63,7 @@ class Wire(Protocol):
         """
         ...
 
-    async def tell(self, event: StreamEvent) -> None:
+    async def tell(self, event: E_contra) -> None:
         """Say what has been heard."""
         ...
 
@@ -101,14 +104,14 @@ class Pace:
         self._waited_s, self._fed_before_s = 0.0, fed_s
 
 
-class Visit:
+class Visit(Generic[E]):
     """One client from the moment that it is let in."""
 
     def __init__(
         self,
         connection: Connection,
-        stream: Stream,
-        wire: Wire,
+        stream: Stream[Any, Any, E],
+        wire: Wire[E],
         closing: Closing,
         streams: StreamsConfig,
     ) -> None:
@@ -169,7 +172,7 @@ class Visit:
                 await self._stop(hearing)
             if not (self._wire.resumes and isinstance(error, ShuttingDownError)):
                 is_stopped = isinstance(error, ShuttingDownError)
-                within_s = _PARTING_S if is_stopped else self._last_words_s
+                within_s = _PARTING_S if is_stopped else _LAST_WORDS_S + self._stream.patience_s
                 if not await self._finish(telling, leaving, within_s) and error is None:
                     raise DeadlineExceededError(within_s)
         finally:
@@ -178,12 +181,6 @@ class Visit:
             await asyncio.gather(*tasks, return_exceptions=True)
         if error is not None:
             raise error
-
-    @property
-    def _last_words_s(self) -> float:
-        asked = self._stream.asked
-        streaming = None if asked is None else asked.model.streaming
-        return _LAST_WORDS_S + (0.0 if streaming is None else streaming.cold_start_s)
 
     async def _hear(self) -> None:
         is_more = True

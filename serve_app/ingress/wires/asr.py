@@ -1,6 +1,7 @@
 """WebSocket `/asr`: PCM16LE at 16 kHz, in; the text so far each time that it changes, out.
 
-The query says what is wanted (`sockets.asked`). An empty binary message ends the stream.
+The query says what is wanted (`sockets.transcription.asked`). An empty binary message ends the
+stream.
 """
 
 from fastapi import APIRouter
@@ -10,12 +11,12 @@ from serve_app.audio.frames import PacketDecoder, PacketFormat
 from serve_app.audio.waveform import SAMPLE_RATE_HZ
 from serve_app.errors import MessageError
 from serve_app.ingress.problems import Problem
-from serve_app.ingress.sockets.asked import asked_of
 from serve_app.ingress.sockets.connection import Connection, query_of
 from serve_app.ingress.sockets.inbox import Heard
-from serve_app.ingress.sockets.said import Said
 from serve_app.ingress.sockets.serving import Sockets
-from serve_app.ingress.sockets.stream import Stream
+from serve_app.ingress.sockets.transcription.asked import asked_of
+from serve_app.ingress.sockets.transcription.said import Said
+from serve_app.ingress.sockets.transcription.stream import TextStream
 from serve_app.ingress.wires.rest.answers import simulated_of
 from serve_app.pipelines.streaming.events import Finished, StreamEvent
 from serve_app.transcript.render import Json
@@ -45,7 +46,7 @@ def router(sockets: Sockets) -> APIRouter:
 class AsrWire:
     """See `Wire`."""
 
-    def __init__(self, connection: Connection, stream: Stream) -> None:
+    def __init__(self, connection: Connection, stream: TextStream) -> None:
         assert stream.asked is not None
         self._connection = connection
         self._stream = stream

@@ -1,6 +1,6 @@
 """WebSocket `/`, the op protocol: `init`, PCM16LE, `close`, in; an `interim` per change, out.
 
-What is wanted stands in the query, in `init`, or in both (`sockets.asked`).
+What is wanted stands in the query, in `init`, or in both (`sockets.transcription.asked`).
 """
 
 import time
@@ -14,12 +14,12 @@ from serve_app.audio.waveform import SAMPLE_RATE_HZ
 from serve_app.errors import MessageError, UnsupportedFormatError
 from serve_app.ingress.forms import shown
 from serve_app.ingress.problems import Problem
-from serve_app.ingress.sockets.asked import Asked, asked_of
 from serve_app.ingress.sockets.connection import Connection, json_of, query_of
 from serve_app.ingress.sockets.inbox import Heard
-from serve_app.ingress.sockets.said import Said
 from serve_app.ingress.sockets.serving import Sockets
-from serve_app.ingress.sockets.stream import Stream
+from serve_app.ingress.sockets.transcription.asked import Asked, asked_of
+from serve_app.ingress.sockets.transcription.said import Said
+from serve_app.ingress.sockets.transcription.stream import TextStream
 from serve_app.ingress.wires.rest.answers import simulated_of
 from serve_app.pipelines.streaming.events import Finished, StreamEvent
 from serve_app.transcript.render import Json
@@ -51,7 +51,7 @@ class OpWire:
     """See `Wire`."""
 
     def __init__(
-        self, connection: Connection, stream: Stream, sockets: Sockets, fields: dict[str, str]
+        self, connection: Connection, stream: TextStream, sockets: Sockets, fields: dict[str, str]
     ) -> None:
         self._connection = connection
         self._stream = stream

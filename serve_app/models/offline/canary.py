@@ -70,7 +70,7 @@ class CanaryRecognizer(NemoRecognizer):
         )
         languages = self._languages_of(requests, states, mask)
         targets = [
-            self._prompts.target_of(language, request.options.target_language)
+            self._prompts.target_of(language, request.options.target_for(language))
             for request, language in zip(requests, languages, strict=True)
         ]
         texts, tokens = self._decode(requests, languages, targets, states, mask)
@@ -155,7 +155,10 @@ class CanaryRecognizer(NemoRecognizer):
             return [language or self._languages[0] for language in named]
         heard = self._prompts.language_probabilities(states, mask)
         return [
-            language or self._prompts.language_of(row, request.options.target_language)
+            language
+            or self._prompts.language_of(
+                row, request.options.target_language, request.options.among
+            )
             for language, row, request in zip(named, heard, requests, strict=True)
         ]
 

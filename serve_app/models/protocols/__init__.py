@@ -31,8 +31,13 @@ from serve_app.models.protocols.streaming import (
 from serve_app.models.protocols.synthesis import (
     SentenceSynthesizer,
     Speech,
+    SpeechFormat,
+    SpeechPart,
+    SpokenText,
     SynthesisRequest,
     Synthesizer,
+    TextSpeaker,
+    UnspeakableError,
     Voice,
 )
 
@@ -52,11 +57,16 @@ __all__ = [
     "RecordingDiarizer",
     "SentenceSynthesizer",
     "Speech",
+    "SpeechFormat",
+    "SpeechPart",
+    "SpokenText",
     "StreamFrame",
     "StreamOptions",
     "StreamText",
     "StreamingRecognizer",
     "SynthesisRequest",
     "Synthesizer",
+    "TextSpeaker",
+    "UnspeakableError",
     "Voice",
 ]

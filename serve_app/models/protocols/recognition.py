@@ -18,6 +18,11 @@ class RecognitionOptions:
     """ISO 639-1 of what is spoken; None lets the model find out, or take its only one."""
     target_language: str | None = None
     """ISO 639-1 of the text; None means the language that is spoken. Another asks to translate."""
+    among: tuple[str, ...] = ()
+    """Where no `language` is named: the model finds out which of these is spoken, and thinks of no
+    other. Empty: any that it knows."""
+    crosses: bool = False
+    """Of two that stand in `among`, the text is in the one that is not spoken."""
     pnc: bool = True
     """Punctuation and capitals, for models that have the choice."""
     word_times: bool = True
@@ -26,6 +31,12 @@ class RecognitionOptions:
     """Whether the hypothesis carries its tokens with their log-probabilities."""
     hotwords: tuple[str, ...] = ()
     """Words and phrases that are likely to be said; for models that can be biased."""
+
+    def target_for(self, spoken: str | None) -> str | None:
+        """What the text shall be in where `spoken` is what is spoken; None: that itself."""
+        if not self.crosses or spoken not in self.among:
+            return self.target_language
+        return next((other for other in self.among if other != spoken), None)
 
 
 @dataclass(frozen=True, slots=True)

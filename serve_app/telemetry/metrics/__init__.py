@@ -7,7 +7,11 @@ Metrics may be created in any process; outside Ray they count into nothing.
 from serve_app.telemetry.metrics.declaring import declared
 from serve_app.telemetry.metrics.ingress import IngressMetrics, LinkMetrics, SocketMetrics
 from serve_app.telemetry.metrics.jobs import JobMetrics
-from serve_app.telemetry.metrics.models import RecognizerMetrics, StreamingMetrics
+from serve_app.telemetry.metrics.models import (
+    RecognizerMetrics,
+    StreamingMetrics,
+    SynthesizerMetrics,
+)
 from serve_app.telemetry.metrics.preprocessor import DecoderMetrics, PreprocessorMetrics
 from serve_app.telemetry.metrics.process import ProcessMetrics
 from serve_app.telemetry.metrics.scaling import ScalingMetrics
@@ -23,5 +27,6 @@ __all__ = [
     "ScalingMetrics",
     "SocketMetrics",
     "StreamingMetrics",
+    "SynthesizerMetrics",
     "declared",
 ]

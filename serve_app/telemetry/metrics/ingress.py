@@ -2,6 +2,8 @@
 
 from serve_app.telemetry.metrics.declaring import LAG_SECONDS, SECONDS, counter, gauge, histogram
 
+TRANSLATION_SECONDS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 30.0)
+
 
 class IngressMetrics:
     """What one ingress replica saw."""
@@ -56,6 +58,21 @@ class SocketMetrics:
         self._audio_s = counter(
             "chorus_stream_audio_seconds", "Audio of live streams, in seconds.", "route"
         )
+        self._utterances = counter(
+            "chorus_utterances",
+            "Utterances of conversations, by what became of them.",
+            "outcome",
+        )
+        self._text_s = histogram(
+            "chorus_translation_text_seconds",
+            "From the arrival of the end of speech to its translated text.",
+            TRANSLATION_SECONDS,
+        )
+        self._sound_s = histogram(
+            "chorus_translation_sound_seconds",
+            "From the arrival of the end of speech to the first sound of its translation.",
+            TRANSLATION_SECONDS,
+        )
         self._num_open: dict[str, int] = {}
 
     def opened(self, route: str) -> None:
@@ -69,6 +86,13 @@ class SocketMetrics:
 
     def heard(self, route: str, audio_s: float) -> None:
         self._audio_s.inc(audio_s, tags={"route": route})
+
+    def translated(self, outcome: str, text_s: float | None, sound_s: float | None) -> None:
+        self._utterances.inc(tags={"outcome": outcome})
+        if text_s is not None:
+            self._text_s.observe(text_s)
+        if sound_s is not None:
+            self._sound_s.observe(sound_s)
 
     def beat(self) -> None:
         """Tell again what is open."""

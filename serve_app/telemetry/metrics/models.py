@@ -1,4 +1,4 @@
-"""The models: batches of chunks, and steps of live streams."""
+"""The models: batches of chunks, steps of live streams, and sentences that are spoken."""
 
 from ray.util.metrics import Counter
 
@@ -100,3 +100,39 @@ class StreamingMetrics:
         self.busy_s = _busy_s()
         for metric in vars(self).values():
             metric.set_default_tags({"model": model})
+
+
+class SynthesizerMetrics:
+    """What one replica of a synthesizer did."""
+
+    def __init__(self, model: str) -> None:
+        self.speech_s = counter(
+            "chorus_speech_seconds", "Speech that was made, in seconds.", "model"
+        )
+        self.characters = counter(
+            "chorus_speech_characters", "Characters of the texts that were spoken.", "model"
+        )
+        self.sentence_s = histogram(
+            "chorus_sentence_seconds", "One sentence, from text to sound.", STEP_SECONDS, "model"
+        )
+        self.wait_s = histogram(
+            "chorus_sentence_wait_seconds", "Until a sentence had its turn.", STEP_SECONDS, "model"
+        )
+        self.waiting = gauge(
+            "chorus_waiting_sentences", "Sentences that wait for their turn.", "model"
+        )
+        self.busy_s = _busy_s()
+        for metric in vars(self).values():
+            metric.set_default_tags({"model": model})
+
+    def spoke(self, *, num_chars: int, speech_s: float, wait_s: float, work_s: float) -> None:
+        """One sentence."""
+        self.sentence_s.observe(work_s)
+        self.wait_s.observe(wait_s)
+        for counted, amount in (
+            (self.speech_s, speech_s),
+            (self.characters, num_chars),
+            (self.busy_s, work_s),
+        ):
+            if amount > 0:
+                counted.inc(amount)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_app.ingress.sockets.said import Said
+from serve_app.ingress.sockets.transcription.said import Said
 from serve_app.pipelines.streaming.events import Final, Finished, Partial
 from serve_app.transcript.types import Segment
 

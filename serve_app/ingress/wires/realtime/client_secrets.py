@@ -5,7 +5,6 @@ Where the server asks for no keys there is nothing to protect; a secret is signe
 with what everybody knows, so that clients that fetch one first work, on every replica.
 """
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.auth.door import CLAIMS, KEY, presented_by
 from serve_app.ingress.auth.keys import Key
 from serve_app.ingress.auth.secrets import PREFIX, Claims, Signer
+from serve_app.ingress.bodies import read_json
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.wires.realtime.items import new_id
 from serve_app.ingress.wires.realtime.settings import settings_of, updated
@@ -74,10 +74,9 @@ class ClientSecrets:
                 "this server has no secret to sign them with: set CHORUS_SIGNING_SECRET, or "
                 "`auth.secret_file`, of at least 32 bytes and the same on every ingress node",
             )
-        body = await _body(request)
-        for name in body:
-            if name not in ("session", "expires_after"):
-                raise InvalidOptionError(name[:100], "there is no such field")
+        body = await read_json(
+            request, max_bytes=_MAX_BODY_BYTES, known_fields=("session", "expires_after")
+        )
         session = body.get("session") or {}
         settings = updated(settings_of(None, self._served), session, self._served)
         expires_at = int(self._clock()) + _lifetime_s(body.get("expires_after"))
@@ -105,21 +104,6 @@ class ClientSecrets:
         if not self._signer.signed(presented or ""):
             return {}  # somebody else's; here no key is wrong
         return self._signer.verify(presented or "", PATH, self._clock()).session
-
-
-async def _body(request: Request) -> Mapping[str, Any]:
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > _MAX_BODY_BYTES:
-            raise InvalidOptionError("body", f"is larger than {_MAX_BODY_BYTES:,} bytes")
-    try:
-        body = json.loads(content or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise InvalidOptionError("body", "is no JSON") from error
-    if not isinstance(body, dict):
-        raise InvalidOptionError("body", "is no JSON object")
-    return body
 
 
 def _lifetime_s(value: Any) -> int:

@@ -5,10 +5,10 @@ from starlette.websockets import WebSocket
 
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import shown
-from serve_app.ingress.sockets.asked import Asked
 from serve_app.ingress.sockets.connection import Connection, query_of
 from serve_app.ingress.sockets.serving import Sockets
-from serve_app.ingress.sockets.stream import Stream
+from serve_app.ingress.sockets.transcription.asked import Asked
+from serve_app.ingress.sockets.transcription.stream import TextStream
 from serve_app.ingress.wires.realtime.client_secrets import PATH, ClientSecrets
 from serve_app.ingress.wires.realtime.settings import Settings, settings_of, updated
 from serve_app.ingress.wires.realtime.wire import RealtimeWire
@@ -55,7 +55,7 @@ class Entry:
         self._settings = updated(settings, session, self._sockets.served)
         return self._settings.asked()
 
-    def wire(self, connection: Connection, stream: Stream) -> RealtimeWire:
+    def wire(self, connection: Connection, stream: TextStream) -> RealtimeWire:
         """For who was let in."""
         assert self._settings is not None
         return RealtimeWire(connection, stream, self._sockets, self._settings)

@@ -14,7 +14,7 @@ from serve_app.config import ModelConfig
 from serve_app.errors import InvalidOptionError, RequestError, UnsupportedOptionError
 from serve_app.ingress.forms import shown
 from serve_app.ingress.served import ServedModels, language_of
-from serve_app.ingress.sockets.asked import Asked, streaming_model
+from serve_app.ingress.sockets.transcription.asked import Asked, streaming_model
 from serve_app.models.protocols import StreamOptions
 from serve_app.transcript.render import Json
 

@@ -22,7 +22,7 @@ from serve_app.ingress.problems import Problem, problem_of, told
 from serve_app.ingress.sockets.connection import Connection, json_of
 from serve_app.ingress.sockets.inbox import Heard
 from serve_app.ingress.sockets.serving import Sockets
-from serve_app.ingress.sockets.stream import Stream
+from serve_app.ingress.sockets.transcription.stream import TextStream
 from serve_app.ingress.wires.realtime.items import Item, Items, new_id
 from serve_app.ingress.wires.realtime.settings import Settings, updated
 from serve_app.ingress.wires.rest.answers import simulated_of
@@ -51,7 +51,7 @@ class RealtimeWire:
     """There is no place for a token in this protocol."""
 
     def __init__(
-        self, connection: Connection, stream: Stream, sockets: Sockets, settings: Settings
+        self, connection: Connection, stream: TextStream, sockets: Sockets, settings: Settings
     ) -> None:
         self._connection = connection
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Server-sent events of one answer: produced while they are sent, stopped when nobody listens."""
+"""One answer, produced while it is sent and stopped when nobody listens: events, or bytes."""
 
 import json
 import logging
@@ -17,17 +17,17 @@ from serve_app.transcript.render import Json
 log = logging.getLogger(__name__)
 
 
-class EventStream(Response):
-    """Sends each event as soon as there is one.
+class ByteStream(Response):
+    """Sends each part as soon as there is one.
 
-    The status line waits for the first event, so that what fails before it is an ordinary error;
-    what fails after it becomes an `error` event, the last one.
+    The status line waits for the first part, so that what fails before it is an ordinary error;
+    what fails after it breaks the connection off, so that nobody takes a part for the whole.
     """
 
-    media_type = "text/event-stream"
+    media_type: str | None = None
 
     def __init__(
-        self, events: AsyncGenerator[str, None], limit_s: float, headers: Mapping[str, str]
+        self, parts: AsyncGenerator[bytes, None], limit_s: float, headers: Mapping[str, str]
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -36,7 +36,7 @@ class EventStream(Response):
         del fixed["content-length"]
         fixed["cache-control"] = "no-cache"
         fixed["x-accel-buffering"] = "no"
-        self.events = events
+        self.parts = parts
         self.limit_s = limit_s
         self.has_begun = False
 
@@ -45,36 +45,69 @@ class EventStream(Response):
             await while_present(receive, self._send_all(send), self.limit_s)
         except DeadlineExceededError as error:
             await self._fail(send, error, problem_of(error))
+        await self._begin(send)  # of nothing at all
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_all(self, send: Send) -> None:
-        async with aclosing(self.events) as events:
+        async with aclosing(self.parts) as parts:
             try:
-                async for event in events:
-                    await self._send(send, event)
+                async for part in parts:
+                    await self._send(send, part)
             except SpeechError as error:
                 await self._fail(send, error, problem_of(error))
             except Exception as error:
-                # A wire's edge: the status line is out, so the event is all that can be said.
-                log.exception("a stream of events failed")
+                # A wire's edge: the status line may be out, and then it is all that can be said.
+                log.exception("a streamed answer failed")
                 await self._fail(send, error, INTERNAL)
 
     async def _fail(self, send: Send, error: Exception, problem: Problem) -> None:
         if not self.has_begun:
             raise error
-        await self._send(send, event_of({"type": "error", **told(problem).body()}, name="error"))
+        told(problem)
+        raise BrokenOffError(problem.code) from error
 
-    async def _send(self, send: Send, event: str) -> None:
+    async def _begin(self, send: Send) -> None:
+        if self.has_begun:
+            return
+        self.has_begun = True
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+
+    async def _send(self, send: Send, part: bytes) -> None:
+        await self._begin(send)
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+
+
+class BrokenOffError(Exception):
+    """An answer that ended before its end; its client sees the connection break."""
+
+
+class EventStream(ByteStream):
+    """Server-sent events. What fails after the first becomes an `error` event, the last one."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, events: AsyncGenerator[str, None], limit_s: float, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(_encoded(events), limit_s, headers)
+
+    async def _fail(self, send: Send, error: Exception, problem: Problem) -> None:
         if not self.has_begun:
-            self.has_begun = True
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self.status_code,
-                    "headers": self.raw_headers,
-                }
-            )
-        await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
+            raise error
+        event = event_of({"type": "error", **told(problem).body()}, name="error")
+        await self._send(send, event.encode())
+
+
+async def _encoded(events: AsyncGenerator[str, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events):
+        async for event in events:
+            yield event.encode()
 
 
 def event_of(data: Mapping[str, Json], *, name: str | None = None) -> str:

@@ -1,8 +1,7 @@
-"""OpenAI's audio API: transcriptions, translations and `/v1/models`, as its SDK speaks them."""
+"""OpenAI's audio API: transcriptions and translations, as its SDK speaks them."""
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,13 +10,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from serve_app.catalogue import is_non_commercial
-from serve_app.config import ModelConfig, ServerConfig, Task
+from serve_app.config import ServerConfig, Task
 from serve_app.errors import UnsupportedOptionError
 from serve_app.ingress.backend import Backend
-from serve_app.ingress.backend.status import models_by_name
 from serve_app.ingress.forms import Form, read_form
-from serve_app.ingress.served import ServedModels, targets_of
+from serve_app.ingress.served import ServedModels
 from serve_app.ingress.wires.rest.answers import (
     PROBLEMS,
     headers_of,
@@ -28,7 +25,6 @@ from serve_app.ingress.wires.rest.answers import (
 )
 from serve_app.ingress.wires.rest.events import EventStream, event_of
 from serve_app.ingress.wires.rest.openai_form import FIELDS, NAMES, Wanted, wanted_of
-from serve_app.models.protocols import ModelInfo
 from serve_app.transcript import render, subtitles
 from serve_app.transcript.render import Json
 from serve_app.transcript.types import Segment, Transcript
@@ -70,33 +66,8 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         transcript = await transcribe(http, backend, form.upload, wanted.request)
         return await _answer(transcript, wanted)
 
-    _add_models(routes, served, backend)
     return routes
 
-
-def _add_models(routes: APIRouter, served: ServedModels, backend: Backend) -> None:
-    created = int(time.time())
-
-    @routes.get("/models", summary="The served models")
-    async def models() -> dict[str, Any]:
-        loaded = await models_by_name(backend)
-        described = [_describe(model, loaded.get(model.name), created) for model in served.models]
-        return {"object": "list", "data": described}
-
-    @routes.get(
-        "/models/{name:path}", summary="One served model", responses=_MISSING, openapi_extra=_NAME
-    )
-    async def model(http: Request) -> dict[str, Any]:
-        named = served.described(http.path_params["name"])
-        return _describe(named, (await models_by_name(backend)).get(named.name), created)
-
-
-_MISSING: dict[int | str, dict[str, Any]] = {404: PROBLEMS[404]}
-
-_NAME = {
-    "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]
-}
-"""FastAPI would say of a parameter of its own that it may be refused with 422; a text never is."""
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -212,28 +183,3 @@ async def _closing(items: AsyncIterator[Any]) -> AsyncIterator[None]:
     finally:
         if isinstance(items, AsyncGenerator):
             await items.aclose()
-
-
-def _describe(model: ModelConfig, info: ModelInfo | None, created: int) -> dict[str, Any]:
-    """OpenAI's model object and ours: what only a loaded model knows is null until it is."""
-    return {
-        "id": model.name,
-        "object": "model",
-        # When this server began to serve it: a checkpoint does not say when it was made.
-        "created": created,
-        "owned_by": "chorus",
-        "ready": info is not None,
-        "kind": model.kind,
-        "aliases": list(model.aliases),
-        "languages": [] if model.is_diarizer else list(model.languages),
-        "tasks": list(model.tasks),
-        "translations": targets_of(model.translations()),
-        "word_times": info.word_times if info else None,
-        "device": info.device if info else None,
-        "licence": model.licence,
-        "attribution": model.attribution,
-        "non_commercial": is_non_commercial(model.licence),
-        "simulated": model.kind == "simulated",
-        "streaming": model.streaming is not None,
-        "diarizes": model.is_diarizer,
-    }

@@ -45,7 +45,8 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
         if site.prefers_html(http.headers.get("accept", "")):
             return site.page(http)
         return JSONResponse(
-            _about(served, takes_jobs=config.jobs is not None), headers={"Vary": "Accept"}
+            _about(served, takes_jobs=config.jobs is not None, speaks=bool(config.synthesizers)),
+            headers={"Vary": "Accept"},
         )
 
     @routes.post(
@@ -178,9 +179,13 @@ _STREAMS = {
     "stream_op": "WebSocket /",
     "stream_realtime": "WebSocket /v1/realtime",
 }
+_SPEECH = {
+    "speak": "POST /v1/audio/speech",
+    "voices": "GET /v1/audio/voices",
+}
 
 
-def _about(served: ServedModels, *, takes_jobs: bool) -> dict[str, Any]:
+def _about(served: ServedModels, *, takes_jobs: bool, speaks: bool) -> dict[str, Any]:
     return {
         "name": "Chorus",
         "version": serve_app.__version__,
@@ -191,6 +196,7 @@ def _about(served: ServedModels, *, takes_jobs: bool) -> dict[str, Any]:
             **(_RECORDINGS if served.offline else {}),
             **(_JOBS if takes_jobs and served.offline else {}),
             **(_STREAMS if served.streaming else {}),
+            **(_SPEECH if speaks else {}),
             "models": "GET /v1/models",
             "languages": "GET /api/languages",
             "health": "GET /health",

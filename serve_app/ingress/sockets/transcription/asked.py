@@ -9,7 +9,7 @@ from serve_app.config import ModelConfig, StreamsConfig
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import shown
 from serve_app.ingress.served import ServedModels, language_of, target_of
-from serve_app.ingress.sockets.resume import Resumption, resumption_of
+from serve_app.ingress.sockets.transcription.resume import Resumption, resumption_of
 from serve_app.models.protocols import StreamOptions
 from serve_app.transcript.languages import code_of
 

@@ -1,0 +1,5 @@
+"""What gives texts a voice, as deployments.
+
+client   all of them, as an ingress sees them
+replica  one of them
+"""

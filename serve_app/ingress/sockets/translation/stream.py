@@ -1,0 +1,89 @@
+"""A conversation behind a socket: opened when its client has said what it wants, and counted."""
+
+from collections.abc import AsyncIterator, Callable
+
+from serve_app.audio.voice import DETECTORS
+from serve_app.config import ServerConfig
+from serve_app.errors import UnsupportedOptionError
+from serve_app.ingress.backend import Backend
+from serve_app.ingress.sockets.stream import Stream
+from serve_app.ingress.sockets.translation.asked import AskedConversation
+from serve_app.pipelines.speech_to_speech.conversation import (
+    Conversation,
+    ConversationSettings,
+)
+from serve_app.pipelines.speech_to_speech.events import ConversationEvent, Done, Outcome
+from serve_app.pipelines.speech_to_speech.speaking import ChosenVoice, Speaker, VoicedSpeaker
+from serve_app.pipelines.speech_to_speech.translating import RecordingTranslator
+from serve_app.pipelines.transcription import TranscriptionRequest
+
+
+class SpokenStream(Stream[AskedConversation, Conversation, ConversationEvent]):
+    """One conversation. See `Stream`."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        config: ServerConfig,
+        on_audio: Callable[[float], None],
+        on_done: Callable[[Outcome, float | None, float | None], None],
+    ) -> None:
+        """`on_done` is told of each utterance that is over: see `Done`."""
+        super().__init__(self._begun_with, on_audio)
+        self._backend = backend
+        self._config = config
+        self._on_done = on_done
+
+    async def change(self, asked: AskedConversation) -> None:
+        """Translate otherwise, from the next utterance on; the first time, begin."""
+        if self.asked is None:
+            self.open(asked)
+            return
+        if asked.model != self.asked.model:
+            raise UnsupportedOptionError("model", "cannot change in the middle")
+        self.asked = asked
+        session = await self._session()
+        session.configure(self._translator(asked), self._speaker(asked))
+
+    async def events(self) -> AsyncIterator[ConversationEvent]:
+        async for event in super().events():
+            if isinstance(event, Done):
+                self._on_done(event.outcome, event.text_s, event.sound_s)
+            yield event
+
+    @property
+    def patience_s(self) -> float:
+        return self._config.translation.patience_s
+
+    async def _begun_with(self, asked: AskedConversation) -> Conversation:
+        settings = self._config.translation
+        return Conversation(
+            self._translator(asked),
+            self._speaker(asked),
+            ConversationSettings(
+                voice_activity=asked.voice_activity,
+                max_utterance_s=settings.max_utterance_s,
+                max_stream_s=self._config.streams.max_stream_s,
+                max_under_way=settings.max_under_way,
+                patience_s=settings.patience_s,
+                quiet_s=asked.quiet_s,
+                half_duplex=asked.half_duplex,
+                new_detector=DETECTORS[self._config.streams.voice_detector],
+            ),
+        )
+
+    def _translator(self, asked: AskedConversation) -> RecordingTranslator:
+        model, timeout_s = asked.model, self._config.limits.request_timeout_s
+        direction = asked.direction
+        source = None
+        if asked.source_text:
+            options = direction.source_options(model)
+            source = TranscriptionRequest(model.name, options, timeout_s=timeout_s)
+        request = TranscriptionRequest(model.name, direction.options(model), timeout_s=timeout_s)
+        return RecordingTranslator(self._backend, request, source)
+
+    def _speaker(self, asked: AskedConversation) -> Speaker | None:
+        if not asked.voices:
+            return None
+        chosen = {code: ChosenVoice(v.model, v.name) for code, v in asked.voices.items()}
+        return VoicedSpeaker(self._backend, chosen, asked.sample_rate_hz)
