@@ -48,7 +48,7 @@ class Visitor:
         await expect(self.page.locator(place)).to_contain_text(words, timeout=TEXT_TIMEOUT_MS)
 
     async def speaks(self) -> None:
-        await self.page.get_by_role("button", name="Speak").click()
+        await self.page.get_by_role("button", name="Speak", exact=True).click()
         await self.sees("#state", "Listening")
 
     async def listens_until(self, time_s: int) -> None:
@@ -62,6 +62,11 @@ class Visitor:
         """The text when all of it is final."""
         await self.page.get_by_role("button", name="Stop").click()
         return await self.reads()
+
+    async def stops_talking(self) -> None:
+        """Wait until all is told and heard."""
+        await self.page.get_by_role("button", name="Stop").click()
+        await self.sees("#state", "Ready")
 
     async def reads(self) -> str:
         await self.sees("#state", "Ready")

@@ -2,5 +2,7 @@
 
 `site` answers with them. In `static/js`, `recorder` makes PCM of sound, `line` is a socket that
 comes back, `sent` is what it would be told again; `server` asks for models and languages, and
-`furniture` is what both modes of the page show. `transcribe/app` puts them together.
+`furniture` is what both modes of the page show. `transcribe/app` puts them together for texts,
+`translate/app` for conversations, with `conversation` (PCM → texts and sounds), `player` (sounds →
+the loudspeaker), `talk` (what rests while that is heard) and `choice` (of two languages).
 """

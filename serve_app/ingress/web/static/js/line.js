@@ -20,12 +20,14 @@ export class StreamError extends Error {
 export class Line {
   /** `(message)`: a text of the server's, parsed; an `ArrayBuffer` as it is. */
   onmessage = () => {};
+  /** A socket is there: the moment for what has to be said first. */
+  onconnected = () => {};
   /** `(isAway)`, when the connection was lost, and when it is there again. */
   onaway = () => {};
   /** `(error)`, once: a {@link StreamError}, or null where it ended because all was told. */
   onover = () => {};
-  /** All is told: the server may close. */
-  isComplete = false;
+  /** Whether a close with this code is no break, because all is told. */
+  isDone = () => false;
 
   #path;
   #query;
@@ -75,9 +77,6 @@ export class Line {
     this.limit(OPEN_TIMEOUT_MS, "no-answer");
   }
 
-  /** A socket is there: what has to be said first. */
-  onconnected() {}
-
   /** The server said that it is ready; what is owed to it can be sent. */
   begun() {
     this.#isOpen = true;
@@ -123,7 +122,7 @@ export class Line {
   #closed({ code, reason }) {
     this.#isOpen = false;
     if (this.#isOver) return;
-    if (this.isComplete && !this.#complaint) return this.end();
+    if (!this.#complaint && this.isDone(code)) return this.end();
     if (!this.#hasBeenOpen || !COME_BACK.has(code) || IN_VAIN.has(this.#complaint?.code)) {
       const kind = this.#complaint?.code ?? (this.#hasBeenOpen ? "closed" : "refused");
       return this.end(new StreamError(kind, this.#complaint?.message ?? reason));

@@ -21,6 +21,7 @@ export class Stream {
   #settled = ""; // final before this connection, which says only what came after
   #final = ""; // final by now: where the next connection would begin
   #told = "";
+  #hasLast = false;
   #opened = Promise.withResolvers();
   #finished = Promise.withResolvers();
 
@@ -35,6 +36,7 @@ export class Stream {
       if (isAway) this.#settled = this.#final;
       this.onaway(isAway);
     };
+    line.isDone = () => this.#hasLast;
     line.onover = (error) => this.#over(error);
     line.connect();
   }
@@ -94,7 +96,7 @@ export class Stream {
     this.#told = confirmed;
     const unsure = text.startsWith(confirmed) ? text.slice(confirmed.length) : "";
     this.ontext({ confirmed, unsure, heardS: message.heard_s });
-    if (isFinal) this.#line.isComplete = true; // unless a complaint follows
+    if (isFinal) this.#hasLast = true; // of all that was sent, unless a complaint follows
   }
 
   /** The server is there: it gets what it has not made final yet. */

@@ -145,7 +145,10 @@ export class View {
     $("speak").disabled = isOff || state === "finishing";
     $("speak").ariaLabel = isBusy ? "Stop" : "Speak";
     $("speak").title = isBusy ? "Stop (space bar)" : "Speak (space bar)";
-    if (!isBusy) this.#levels.clear();
+    if (!isBusy) {
+      this.#levels.clear();
+      $("speak").style.removeProperty("--level");
+    }
     this.#tidy();
   }
 
