@@ -17,6 +17,7 @@ from serve_app.pipelines.speech_to_speech.events import (
     ConversationEvent,
     Done,
     Failed,
+    Finished,
     Outcome,
     Sound,
     Translated,
@@ -80,25 +81,21 @@ class _Account:
     sound_s: float | None = None
     outcome: Outcome = field(default="empty")
 
-    @property
-    def since_end_s(self) -> float | None:
-        ended_at = self.turn.ended_at
-        return None if ended_at is None else time.monotonic() - ended_at
-
     def stamped(self, event: ConversationEvent) -> ConversationEvent:
         """With when it is told, and the account brought up to date."""
+        ended_at = self.turn.ended_at
+        since_end_s = None if ended_at is None else time.monotonic() - ended_at
         match event:
             case Translated():
                 if event.is_final:
-                    self.text_s = self.since_end_s
-                    if event.text:
-                        self.outcome = "written"
-                return replace(event, latency_s=self.since_end_s)
+                    self.text_s = since_end_s
+                    self.outcome = "written" if event.text else self.outcome
+                return replace(event, latency_s=since_end_s)
             case Sound():
                 if event.part == 0:
-                    self.sound_s = self.since_end_s
+                    self.sound_s = since_end_s
                 self.outcome = "spoken"
-                return replace(event, latency_s=self.since_end_s)
+                return replace(event, latency_s=since_end_s)
             case Failed():
                 self.outcome = "failed"
         return event
@@ -187,4 +184,5 @@ class Turns:
             await self._unread.put(account.done())
             self._num_under_way -= 1
             self._room.release()
+        await self._unread.put(Finished())
         await self._unread.put(None)

@@ -21,10 +21,12 @@ from serve_app.pipelines.speech_to_speech.events import (
     ConversationEvent,
     Done,
     Failed,
+    Finished,
     Sound,
     SpeechStarted,
     SpeechStopped,
     Translated,
+    UtteranceEvent,
 )
 from serve_app.transcript.render import Json
 
@@ -92,6 +94,8 @@ class TranslateWire:
 
     async def tell(self, event: ConversationEvent) -> None:
         assert self._first is not None
+        if isinstance(event, Finished):
+            return
         if self._first.with_events:
             await self._tell_event(event)
         else:
@@ -129,7 +133,7 @@ class TranslateWire:
             **self._simulated(),
         }
 
-    async def _tell_event(self, event: ConversationEvent) -> None:
+    async def _tell_event(self, event: UtteranceEvent) -> None:
         number: dict[str, Json] = {"utterance": event.utterance}
         match event:
             case SpeechStarted():
@@ -164,7 +168,7 @@ class TranslateWire:
             speech = event.speech
             await self._connection.send_bytes(wav_of(speech.pcm, speech.sample_rate_hz))
 
-    async def _tell_plainly(self, event: ConversationEvent) -> None:
+    async def _tell_plainly(self, event: UtteranceEvent) -> None:
         match event:
             case Translated(is_final=True):
                 self._untold = event

@@ -61,13 +61,13 @@ class Site:
             return told, client.close_code, client.close_reason
 
 
-async def new_site(backend: ScriptedBackend, **settings: Any) -> Site:
+async def new_site(backend: ScriptedBackend, *, signing_secret: str = "", **settings: Any) -> Site:
     streams = {"voice_detector": "loudness", **settings.pop("streams", {})}
     config = ServerConfig.model_validate(
         {"models": MODELS, "synthesizers": SYNTHESIZERS, "streams": streams, **settings}
     )
     gate = gate_of(config.limits)
-    server = SocketServer(build_app(config, backend, gate=gate))
+    server = SocketServer(build_app(config, backend, gate=gate, signing_secret=signing_secret))
     await server.__aenter__()
     return Site(server, backend, gate)
 
