@@ -113,14 +113,14 @@ async def visitor(
             await browser.close()
 
 
-def as_microphone(recording: Path, path: Path, *, lead_s: float = 1.0) -> Path:
+def as_microphone(recording: Path, path: Path, *, lead_s: float = 1.0, tail_s: float = 0.0) -> Path:
     """A recording of any kind as the WAV that Chromium takes for a microphone: 48 kHz, and quiet
-    at first, because it is heard from when the device is opened."""
+    at first, because it is heard from when the device is opened; behind its end it need not be."""
     pcm = np.frombuffer(read_recording(recording), np.int16)
     positions = np.arange(len(pcm) * 3) / 3
     loud = np.interp(positions, np.arange(len(pcm)), pcm).astype(np.int16)
-    quiet = np.zeros(round(lead_s * 48_000), np.int16)
-    write_wav(path, np.concatenate([quiet, loud]).tobytes(), 48_000)
+    lead, tail = (np.zeros(round(quiet_s * 48_000), np.int16) for quiet_s in (lead_s, tail_s))
+    write_wav(path, np.concatenate([lead, loud, tail]).tobytes(), 48_000)
     return path
 
 
