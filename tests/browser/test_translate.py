@@ -46,6 +46,8 @@ async def test_what_is_said_is_seen_in_both_languages_and_heard_in_the_other(
     assert all(sound["peak"] > 0.05 for sound in played)
     for before, sound in pairwise(played):
         assert sound["startS"] >= before["startS"] + before["durationS"] - 1e-3
+    # The first has two sentences: no gap is between them.
+    assert played[1]["startS"] == pytest.approx(played[0]["startS"] + played[0]["durationS"])
     assert all(text in read_aloud for pair in SAYS for text in pair.values())
     assert all("text after" in each and "voice after" in each for each in figures)
     assert someone.complaints == []

@@ -1,8 +1,10 @@
 """The page of conversations in the hand: languages, keys, a phone."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import expect
 
@@ -14,6 +16,22 @@ from tests.client.live_site import LiveSite
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
 
 IPHONE = {"viewport": {"width": 390, "height": 780}, "is_mobile": True, "has_touch": True}
+
+
+async def test_its_address_is_a_mode_of_the_page_and_a_mode_that_is_not_is_the_first(
+    talking: LiveSite,
+) -> None:
+    async with httpx.AsyncClient(base_url=talking.url, headers={"accept": "text/html"}) as client:
+        page, first, strange = [
+            (await client.get(address)).text
+            for address in ("/?mode=translate", "/", "/?mode=dance")
+        ]
+        names = re.findall(r'(?:src|href)="(web/[^"]+)"', page)
+        for name in names:
+            assert (await client.get(f"/{name}")).status_code == 200
+    assert len(names) == 4
+    assert page != first
+    assert strange == first
 
 
 async def test_the_languages_are_those_that_are_translated_and_spoken(talking: LiveSite) -> None:

@@ -16,6 +16,7 @@ const WORDS = {
   audio_limit_reached: "Your API key has used up its audio for today.",
   model_unavailable: "The model is still starting. Try again in a moment.",
   shutting_down: "The server is being stopped or updated. Try again in a moment.",
+  stream_idle: "The server heard nothing for a while: did this device sleep? Press the button and go on.",
   invalid_api_key: "The server does not know this API key.",
   key: "The server does not know this API key.",
   away: "The server does not answer. Is it running, and can this machine reach it?",
