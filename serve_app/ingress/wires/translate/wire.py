@@ -32,6 +32,8 @@ from serve_app.transcript.render import Json
 
 PATH = "/ws/translate"
 _FLUSH = "__flush__"
+_OPEN_WITHIN_S = 2.0
+"""Of a model for live streams: that it is full is told so soon; who waits longer may speak."""
 
 
 def router(sockets: Sockets) -> APIRouter:
@@ -111,6 +113,7 @@ class TranslateWire:
         first = first_of(await json_of(message), sockets.config, sockets.served, self._voices)
         self._first, self._packets = first, PacketDecoder(first.packet_format)
         self._stream.open(first.asked)
+        await self._stream.opened(_OPEN_WITHIN_S)
         if first.with_events:
             await self._connection.send(self._ready(first))
 

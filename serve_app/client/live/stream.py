@@ -25,9 +25,9 @@ from serve_app.client.errors import (
     UnreachableError,
 )
 from serve_app.client.http import checked_url
-from serve_app.client.kept import BYTES_PER_SAMPLE, KeptAudio
-from serve_app.client.said import Said
-from serve_app.client.sockets import ended_by, may_pass, message_of, open_socket
+from serve_app.client.live.kept import BYTES_PER_SAMPLE, KeptAudio
+from serve_app.client.live.said import Said
+from serve_app.client.live.sockets import ended_by, may_pass, message_of, open_socket
 
 _PATH = "/asr"
 _END_OF_AUDIO = b""
