@@ -121,6 +121,21 @@ async def test_either_of_two_people_is_translated_for_the_other(
     assert boxes[0]["x"] < boxes[1]["x"]
 
 
+async def test_another_pair_of_languages_begins_below_the_first(
+    talking: LiveSite, tmp_path: Path
+) -> None:
+    microphone = microphone_with(tmp_path / "microphone.wav", 1.0)
+    async with visitor(microphone, flags=ALLOWED) as someone:
+        await talks(someone, talking.url + ENGLISH_TO_RUSSIAN, sentences=1)
+        await someone.stops_talking()
+        await someone.page.keyboard.press("s")
+        await someone.speaks()
+        await sees_sentences(someone, 2)
+        heads = await someone.page.locator(".heads h2").all_inner_texts()
+        assert (await texts(someone))[1] == (SAYS[1]["ru"], SAYS[1]["en"])
+    assert heads == ["English", "Russian", "Russian", "English"]
+
+
 async def test_a_page_whose_socket_is_cut_loses_no_sentence(
     talking: LiveSite, speaker: Path
 ) -> None:

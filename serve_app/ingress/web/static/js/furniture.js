@@ -40,6 +40,20 @@ export function fillDevices(select, devices) {
   if (devices.some(({ deviceId }) => deviceId === chosen)) select.value = chosen;
 }
 
+/** Call what stands under a key, unless it is for what has the focus. */
+export function onKeys(acts) {
+  addEventListener("keydown", (event) => {
+    const { key, target } = event;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    if (target.closest("input, select") && key !== "Escape") return;
+    if (target.closest("button, a, summary") && key === " ") return; // it presses that
+    const act = acts[key] ?? acts[key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+}
+
 export function seconds(timeMs) {
   return timeMs < 1000 ? `${Math.round(timeMs / 10) * 10} ms` : `${(timeMs / 1000).toFixed(1)} s`;
 }

@@ -1,6 +1,6 @@
 // The page: a press of the button in, a stream with its sound and its text out.
 
-import { $, askForKey, flash, say, unsay } from "../furniture.js";
+import { $, askForKey, flash, onKeys, say, unsay } from "../furniture.js";
 import { Latencies } from "../latency.js";
 import { levelOf, Microphone, microphones, Playback, Rush, soundIn } from "../recorder.js";
 import { offer, savedKey, saveKey, whyRefused } from "../server.js";
@@ -139,16 +139,7 @@ $("copy").onclick = copy;
 $("clear").onclick = () => view.clear();
 $("settings").onsubmit = (event) => event.preventDefault();
 
-const KEYS = { " ": press, Escape: stop, f: () => $("choose").click(), c: copy, Delete: () => $("clear").click() };
-
-addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.target.closest("input, select, button, a") && event.key !== "Escape") return;
-  const act = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
-  if (!act) return;
-  event.preventDefault();
-  act();
-});
+onKeys({ " ": press, Escape: stop, f: () => $("choose").click(), c: copy, Delete: () => $("clear").click() });
 
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   addEventListener(kind, (event) => {

@@ -1,6 +1,6 @@
 // The page of conversations: a press of the button in; what is said, translated, shown and spoken out.
 
-import { $, askForKey, say, unsay } from "../furniture.js";
+import { $, askForKey, onKeys, say, unsay } from "../furniture.js";
 import { Latencies } from "../latency.js";
 import { Microphone, microphones, speakers } from "../recorder.js";
 import { offerOfTranslation, savedKey, saveKey, whyRefused } from "../server.js";
@@ -44,7 +44,7 @@ async function speak() {
   const talk = (running = new Talk({ view, player, latencies, isGuarded }));
   unsay();
   view.state = "opening";
-  if (view.rows.size === 0) view.beginRows(choice);
+  view.beginRows(choice);
   const wakeLock = navigator.wakeLock?.request("screen").catch(() => null);
   try {
     await player.open(view.speaker);
@@ -120,7 +120,7 @@ $("save").onclick = save;
 $("clear").onclick = () => view.clear();
 $("settings").onsubmit = (event) => event.preventDefault();
 
-const KEYS = {
+onKeys({
   " ": press,
   Escape: () => ($("devices").open ? closeDevices() : running && press()),
   s: () => $("swap").click(),
@@ -129,15 +129,6 @@ const KEYS = {
   h: () => $("headphones").click(),
   d: save,
   Delete: () => $("clear").click(),
-};
-
-addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.target.closest("input, select, button, a, summary") && event.key !== "Escape") return;
-  const act = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
-  if (!act) return;
-  event.preventDefault();
-  act();
 });
 
 // Leaving ends the conversation: asked about only while there is one.

@@ -62,7 +62,7 @@ class Row {
 export class Rows {
   #place;
   #rows = new Map();
-  languages = { from: "", to: "", isBoth: false };
+  #languages = { from: "", to: "", isBoth: false };
 
   constructor(place) {
     this.#place = place;
@@ -72,12 +72,25 @@ export class Rows {
     return this.#rows.size;
   }
 
+  /** From here on they are of this pair; `names` stand above. */
+  beginPair(languages, names) {
+    const { from, to, isBoth } = this.#languages;
+    this.#languages = languages;
+    const isSame = languages.from === from && languages.to === to && languages.isBoth === isBoth;
+    if (isSame && this.size > 0) return;
+    const heads = document.createElement("div");
+    heads.className = languages.isBoth ? "heads is-both" : "heads";
+    for (const name of names) heads.append(Object.assign(document.createElement("h2"), { textContent: name }));
+    if (this.size === 0) this.#place.replaceChildren(heads);
+    else this.#place.append(heads);
+  }
+
   get(id) {
     return this.#rows.get(id);
   }
 
   begin(id, at) {
-    const row = new Row(at, this.languages);
+    const row = new Row(at, this.#languages);
     this.#rows.set(id, row);
     this.#keepAtEnd(() => this.#place.append(row.element));
     return row;
@@ -85,7 +98,7 @@ export class Rows {
 
   tell(id, at, event) {
     const row = this.get(id) ?? this.begin(id, at);
-    this.#keepAtEnd(() => row.tell(event, this.languages));
+    this.#keepAtEnd(() => row.tell(event, this.#languages));
     return row;
   }
 

@@ -64,7 +64,6 @@ export class View {
     $("both").dataset.can = choice.canSwap;
     $("both").ariaPressed = String(choice.isBoth);
     document.body.classList.toggle("is-both", choice.isBoth);
-    if (this.rows.size === 0) this.beginRows(choice);
     this.#tidy();
   }
 
@@ -101,10 +100,7 @@ export class View {
 
   /** From here on rows are of this pair. */
   beginRows({ from, to, isBoth }) {
-    this.rows.languages = { from, to, isBoth };
-    $("head-from").textContent = this.nameOf(from);
-    $("head-to").textContent = this.nameOf(to);
-    $("heads").classList.toggle("is-both", isBoth);
+    this.rows.beginPair({ from, to, isBoth }, [this.nameOf(from), this.nameOf(to)]);
   }
 
   /** Read aloud, where a screen reader listens. */
