@@ -96,3 +96,17 @@ async def test_a_server_that_went_away_is_told_in_plain_words(speaker: Path) -> 
             await someone.comes(site.url + ENGLISH_TO_RUSSIAN)
         await someone.page.get_by_role("button", name="Speak", exact=True).click()
         await someone.sees("#notice", "The server does not answer")
+
+
+async def test_a_server_that_goes_in_the_middle_is_waited_for_until_that_is_stopped(
+    speaker: Path,
+) -> None:
+    async with visitor(speaker, flags=ALLOWED) as someone:
+        async with talking_site() as site:
+            await talks(someone, site.url + ENGLISH_TO_RUSSIAN, sentences=1)
+        await someone.sees("#state", "Connection lost, coming back")
+        await someone.page.keyboard.press("Escape")
+        await someone.sees("#state", "press again to end it now")
+        await someone.page.keyboard.press("Escape")
+        await someone.sees("#state", "Ready")
+        assert (await texts(someone))[0] == (SAYS[0]["en"], SAYS[0]["ru"])
