@@ -45,12 +45,14 @@ class LiveSite:
 
 
 @asynccontextmanager
-async def live_site(config: ServerConfig = CONFIG, **host: int) -> AsyncIterator[LiveSite]:
+async def live_site(
+    config: ServerConfig = CONFIG, backend: ScriptedBackend | None = None, **host: int
+) -> AsyncIterator[LiveSite]:
     """On the loop of the test."""
     listener = socket.create_server(("127.0.0.1", 0))
     fake = FakeHost(**host)
     gate = gate_of(config.limits)
-    app = build_app(config, ScriptedBackend(hosts={"live": fake}), gate=gate)
+    app = build_app(config, backend or ScriptedBackend(hosts={"live": fake}), gate=gate)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
