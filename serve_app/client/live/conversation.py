@@ -8,7 +8,6 @@ import json
 import wave
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection
@@ -103,12 +102,7 @@ class Conversation:
         await self.open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def open(self) -> None:

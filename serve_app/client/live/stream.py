@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 from websockets.asyncio.client import ClientConnection
@@ -101,12 +100,7 @@ class LiveStream:
         await self.open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def open(self) -> None:
