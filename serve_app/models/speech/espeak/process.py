@@ -11,19 +11,23 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from serve_app.errors import ConfigError
 from serve_app.models.protocols import ModelBrokenError, UnspeakableError
 from serve_app.models.speech.espeak.library import INSTALL
 from serve_app.models.speech.espeak.messages import (
+    ENDED,
     MISSING,
     PCM,
     READY,
     REFUSED,
     SENTENCE,
+    Sentence,
+    hand_line,
     hear,
     say,
 )
@@ -36,23 +40,12 @@ _STARTS = 3
 """Failed starts in a row, after which nobody will speak here any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """What the child is told to say."""
-
-    text: str
-    voice: str
-    words_per_minute: int
-    max_samples: int
-    cpu_s: int
-
-
 class _LostError(Exception):
     """The process is gone, or too slow to wait for."""
 
 
 class SpeakingProcess:
-    """One at a time, with `timeout_s` for each sentence."""
+    """One at a time, with `timeout_s` for each sentence, however little by little it comes."""
 
     def __init__(self, name: str, timeout_s: float) -> None:
         """
@@ -63,6 +56,8 @@ class SpeakingProcess:
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._peer: socket.socket | None = None
+        self._changing = threading.Lock()
+        self._is_closed = False
         self.version = ""
         self.rate_hz = 0
         self.num_lost = 0
@@ -89,25 +84,44 @@ class SpeakingProcess:
         cpu_s = math.ceil(self._timeout_s)
         sentence = Sentence(text, voice, words_per_minute, max_samples, cpu_s)
         for _ in range(2):
-            self._revive()
+            with self._changing:
+                self._revive()
             try:
                 return self._ask(sentence)
             except TimeoutError:
-                self._end()
+                with self._changing:
+                    self._end()
                 raise UnspeakableError(f"it takes longer than {self._timeout_s:g} s") from None
             except (OSError, _LostError) as error:
                 logger.warning("%s lost its process: %r", self._name, error)
-                self._end()
+                with self._changing:
+                    self._end()
         raise UnspeakableError("espeak-ng dies of it")
 
     def close(self) -> None:
-        self._end()
+        """From any thread: who waits for a sentence hears that it is not spoken."""
+        self._is_closed = True
+        with self._changing:
+            self._end()
 
     def _ask(self, sentence: Sentence) -> bytes:
-        assert self._peer is not None, "revived"
-        self._peer.settimeout(self._timeout_s)
-        say(self._peer, SENTENCE, json.dumps(asdict(sentence)).encode())
-        kind, payload = self._hear(self._peer)
+        """By a line of its own. The fork at its other end has ended when this returns: whoever is
+        asked next cannot be that one."""
+        peer = self._peer
+        if peer is None:
+            raise _LostError("it was closed")
+        by = time.monotonic() + self._timeout_s
+        peer.settimeout(self._timeout_s)
+        line, theirs = socket.socketpair()
+        with line:
+            with theirs:
+                hand_line(peer, theirs)
+            line.settimeout(self._timeout_s)
+            say(line, SENTENCE, json.dumps(asdict(sentence)).encode())
+            kind, payload = self._hear(line, by)
+            ended, status = self._hear(peer, by)
+        if ended != ENDED or status != b"0":
+            raise _LostError(f"a fork ended with status {status.decode(errors='replace')}")
         if kind == REFUSED:
             raise UnspeakableError(payload.decode(errors="replace"))
         if kind != PCM or len(payload) % 2:
@@ -115,6 +129,8 @@ class SpeakingProcess:
         return payload
 
     def _revive(self) -> None:
+        if self._is_closed:
+            raise ModelBrokenError(self._name)
         if self._process is not None and self._process.poll() is None:
             return
         self._end()
@@ -131,9 +147,8 @@ class SpeakingProcess:
         with theirs:
             self._process = _spawn(theirs)
         self._peer = ours
-        ours.settimeout(_START_TIMEOUT_S)
         try:
-            kind, payload = self._hear(ours)
+            kind, payload = self._hear(ours, time.monotonic() + _START_TIMEOUT_S)
         except OSError as error:
             self._end()
             raise _LostError(str(error)) from error
@@ -151,8 +166,8 @@ class SpeakingProcess:
         if "landlock" not in facts["barriers"]:
             logger.warning("%s runs without landlock: this kernel does not offer it", self._name)
 
-    def _hear(self, peer: socket.socket) -> tuple[bytes, bytes]:
-        heard = hear(peer)
+    def _hear(self, peer: socket.socket, by: float) -> tuple[bytes, bytes]:
+        heard = hear(peer, by=by)
         if heard is None:
             raise _LostError("it has ended")
         return heard
