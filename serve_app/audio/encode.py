@@ -5,6 +5,7 @@ encoder.
 """
 
 import io
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -64,13 +65,16 @@ class _Writer(Protocol):
 
 
 class Encoder:
-    """One file. Close it, also where the rest is not wanted any more."""
+    """One file. Close it, also where the rest is not wanted any more: from any thread, also while
+    another encodes. FFmpeg's memory would be gone under its hands, so `close` waits for it."""
 
     def __init__(self, format_name: str, sample_rate_hz: int) -> None:
         """`sample_rate_hz` is that of the samples, and of the file where its format has it."""
         self._rate_hz = sample_rate_hz
         self._is_first = True
         self._is_empty = True
+        self._is_closed = False
+        self._one_at_a_time = threading.Lock()
         if format_name in _CODECS:
             self._writer: _Writer = _Coded(_CODECS[format_name], sample_rate_hz)
         elif format_name == "wav":
@@ -79,7 +83,12 @@ class Encoder:
             self._writer = _Plain()
 
     def encode(self, pcm: bytes, *, is_last: bool = False) -> bytes:
-        """Take the next PCM16LE, or the last; give the bytes that are certain now."""
+        """Take the next PCM16LE, or the last; give the bytes that are certain now: nothing where
+        it was closed."""
+        with self._one_at_a_time:
+            return b"" if self._is_closed else self._encode(pcm, is_last)
+
+    def _encode(self, pcm: bytes, is_last: bool) -> bytes:
         self._is_empty = self._is_empty and not pcm
         if is_last and self._is_empty:
             pcm = bytes(2 * round(_SILENCE_S * self._rate_hz))
@@ -88,7 +97,9 @@ class Encoder:
         return data
 
     def close(self) -> None:
-        self._writer.close()
+        with self._one_at_a_time:
+            self._is_closed = True
+            self._writer.close()
 
 
 class _Plain:
@@ -145,11 +156,12 @@ class _Coded:
         self._num_samples = 0
 
     def write(self, pcm: bytes, *, is_first: bool, is_last: bool) -> bytes:
-        self._rest += self._at_its_rate(pcm, is_last=is_last)
+        samples = self._rest + self._at_its_rate(pcm, is_last=is_last)
         step = 2 * round(_FRAME_S * self._rate_hz)
-        while len(self._rest) >= step or (is_last and self._rest):
-            self._encode(self._rest[:step])
-            self._rest = self._rest[step:]
+        end = len(samples) if is_last else len(samples) // step * step
+        for start in range(0, end, step):
+            self._encode(samples[start : start + step])
+        self._rest = samples[end:]
         if is_last:
             self._container.mux(self._stream.encode(None))
             self._container.close()

@@ -1,12 +1,15 @@
 """What is spoken, written in every format at every rate, and decoded again."""
 
 import io
+import threading
 import wave
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import av
 import numpy as np
 import pytest
 
+from serve_app.audio import encode
 from serve_app.audio.encode import Encoder
 from serve_app.audio.resample import resampled
 from serve_app.audio.tempo import with_tempo
@@ -90,6 +93,50 @@ def test_a_file_that_nobody_wants_any_more_is_closed_in_the_middle(format_name: 
     encoder = Encoder(format_name, 24_000)
     encoder.encode(tone(1.0, 24_000))
     encoder.close()
+
+
+@pytest.mark.parametrize("format_name", ["mp3", "opus", "aac", "flac"])
+def test_a_file_that_is_closed_while_another_thread_encodes_ends_behind_it(
+    format_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    has_begun, may_go_on = threading.Event(), threading.Event()
+    plain_write, plain_close = encode._Coded.write, encode._Coded.close
+
+    def write(self: encode._Coded, pcm: bytes, *, is_first: bool, is_last: bool) -> bytes:
+        has_begun.set()
+        assert may_go_on.wait(10)
+        data = plain_write(self, pcm, is_first=is_first, is_last=is_last)
+        happened.append("encoded")
+        return data
+
+    def close(self: encode._Coded) -> None:
+        happened.append("closed")
+        plain_close(self)
+
+    monkeypatch.setattr(encode._Coded, "write", write)
+    monkeypatch.setattr(encode._Coded, "close", close)
+    encoder = Encoder(format_name, 24_000)
+    with ThreadPoolExecutor(2) as threads:
+        encoding = threads.submit(encoder.encode, tone(5.0, 24_000))
+        assert has_begun.wait(10)
+        closing = threads.submit(encoder.close)
+        wait([closing], timeout=0.05)
+        may_go_on.set()
+        assert encoding.result(10)
+        closing.result(10)
+    assert happened == ["encoded", "closed"]
+    assert encoder.encode(tone(1.0, 24_000)) == b"", "late, and for nobody"
+
+
+@pytest.mark.parametrize("format_name", ["mp3", "opus", "aac", "flac"])
+def test_one_long_piece_gives_the_bytes_of_many_short_ones(format_name: str) -> None:
+    pcm = tone(20.3, 24_000)
+    cut = 2 * 24_000
+    pieces = [pcm[start : start + cut] for start in range(0, len(pcm), cut)]
+    assert b"".join(encoded(format_name, 24_000, pieces)) == b"".join(
+        encoded(format_name, 24_000, [pcm])
+    )
 
 
 def test_a_wav_that_comes_at_once_tells_its_length() -> None:

@@ -111,6 +111,33 @@ async def test_who_leaves_in_the_middle_stops_the_rest() -> None:
     assert model.said == ["First this.", "another"]
 
 
+async def test_who_leaves_while_a_file_is_encoded_leaves_when_that_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Closed earlier, the encoder's memory would go under the hands of a thread."""
+    happened: list[str] = []
+    has_begun, may_go_on = threading.Event(), threading.Event()
+    plain = Encoder.encode
+
+    def encode(self: Encoder, pcm: bytes, *, is_last: bool = False) -> bytes:
+        with self._one_at_a_time:
+            has_begun.set()
+            assert may_go_on.wait(10)
+            happened.append("encoded")
+        return plain(self, pcm, is_last=is_last)
+
+    monkeypatch.setattr(Encoder, "encode", encode)
+    async with local_synthesizer(CONFIG, Held()) as replica:
+        leaving = asyncio.create_task(_rest_of(replica.speak(spoken(format="mp3"))))
+        leaving.add_done_callback(lambda _: happened.append("left"))
+        await asyncio.to_thread(has_begun.wait)
+        leaving.cancel()
+        await replica.synthesize(sentence("of somebody else"))
+        may_go_on.set()
+        await asyncio.gather(leaving, return_exceptions=True)
+    assert happened == ["encoded", "left"]
+
+
 async def test_who_leaves_while_waiting_is_not_spoken_for() -> None:
     model = Held(is_free=False)
     async with local_synthesizer(CONFIG, model) as replica:
@@ -118,7 +145,8 @@ async def test_who_leaves_while_waiting_is_not_spoken_for() -> None:
         await asyncio.to_thread(model.has_begun.wait)
         second = asyncio.create_task(replica.synthesize(sentence("two")))
         third = asyncio.create_task(replica.synthesize(sentence("three")))
-        await asyncio.sleep(0)
+        while replica._turns.num_waiting < 2:
+            await asyncio.sleep(0)
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)
         model.may_speak.set()

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator
-from contextlib import closing
 from dataclasses import replace
 
 from serve_app.audio.encode import Encoder
@@ -52,7 +51,8 @@ class Synthesizer:
     async def speak(self, request: SpokenText) -> AsyncGenerator[SpeechPart, None]:
         """See `TextSpeaker`. Each sentence leaves as soon as it is spoken."""
         sentences = self._sentences(request.text)
-        with closing(Encoder(request.format, request.sample_rate_hz)) as encoder:
+        encoder = Encoder(request.format, request.sample_rate_hz)
+        try:
             for index, sentence in enumerate(sentences):
                 wanted = _sentence(request, sentence)
                 speech = await self._turns.synthesize(wanted, has_begun=index > 0)
@@ -60,6 +60,8 @@ class Synthesizer:
                 data = await asyncio.to_thread(encoder.encode, speech.pcm, is_last=is_last)
                 for part in _parts(data, speech.duration_s):
                     yield part
+        finally:  # also of who left while a thread encodes, which ends first
+            await asyncio.shield(asyncio.to_thread(encoder.close))
 
     def _sentences(self, text: str) -> list[str]:
         return list(sentences_of(text, max_chars=self._config.max_sentence_chars))
