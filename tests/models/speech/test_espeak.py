@@ -15,6 +15,7 @@ from serve_app.config.espeak import ESPEAK_LANGUAGES
 from serve_app.errors import ConfigError
 from serve_app.models.loader import load_synthesizer
 from serve_app.models.protocols import ModelBrokenError, SynthesisRequest, UnspeakableError
+from serve_app.models.speech.espeak import engine
 from serve_app.models.speech.espeak import process as espeak_process
 from serve_app.models.speech.espeak.engine import EspeakSynthesizer
 from serve_app.models.speech.espeak.library import INSTALL
@@ -126,6 +127,15 @@ def test_speed_is_kept_to(espeak: EspeakSynthesizer, speed: float) -> None:
     speech = espeak.synthesize(SynthesisRequest(text, "amy", speed=speed))
     assert speech.duration_s * speed == pytest.approx(plain_s, rel=0.15)
     assert loudness(speech.pcm) > 300
+
+
+def test_a_sentence_is_bounded_as_it_sounds_not_as_it_was_before_it_was_stretched(
+    espeak: EspeakSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_MAX_S", 3.0)
+    assert espeak.synthesize(HELLO).duration_s > 0.8
+    with pytest.raises(UnspeakableError, match="longer than may be"):
+        espeak.synthesize(SynthesisRequest(HELLO.text, HELLO.voice, speed=0.25))
 
 
 def test_a_process_that_was_killed_is_replaced_and_the_sentence_spoken(

@@ -23,7 +23,7 @@ _SLOWEST, _FASTEST = 0.6, 1.5
 """Of it: what espeak-ng is told itself. The sound lasts as long as it should then, within a tenth;
 beyond, it would not, and is stretched or squeezed."""
 _MAX_S = 600.0
-"""Of one sentence's sound, before it is stretched."""
+"""Of one sentence's sound, stretched or not."""
 
 
 class EspeakSynthesizer:
@@ -66,13 +66,14 @@ class EspeakSynthesizer:
         if not text:
             return Speech(b"", rate_hz)
         own_speed = min(max(request.speed, _SLOWEST), _FASTEST)
+        tempo = request.speed / own_speed
         pcm = self._process.say(
             text,
             self._speakers[request.voice],
             round(_WORDS_PER_MINUTE * own_speed),
-            round(_MAX_S * rate_hz),
+            round(_MAX_S * min(1.0, tempo) * rate_hz),
         )
-        return Speech(with_tempo(pcm, rate_hz, request.speed / own_speed), rate_hz)
+        return Speech(with_tempo(pcm, rate_hz, tempo), rate_hz)
 
     def close(self) -> None:
         self._process.close()
