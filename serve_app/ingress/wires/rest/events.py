@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -55,6 +56,8 @@ class ByteStream(Response):
                     await self._send(send, part)
             except SpeechError as error:
                 await self._fail(send, error, problem_of(error))
+            except ClientDisconnect:  # it takes nothing any more, which is no failure of ours
+                raise
             except Exception as error:
                 # A wire's edge: the status line may be out, and then it is all that can be said.
                 log.exception("a streamed answer failed")
