@@ -159,5 +159,6 @@ def _synthesizer(synthesizer: SynthesizerConfig, config: ServerConfig) -> Applic
     return serve.deployment(
         name=synthesizer.name,
         max_ongoing_requests=_PLACES_PER_SENTENCE * synthesizer.max_waiting,
+        max_queued_requests=_PLACES_PER_SENTENCE * synthesizer.max_waiting,
         graceful_shutdown_timeout_s=config.limits.request_timeout_s,
     )(Synthesizer).bind(synthesizer)

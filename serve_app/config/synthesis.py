@@ -72,7 +72,8 @@ class SynthesizerConfig(Settings):
     max_sentence_chars: int = Field(default=500, ge=40, le=2000)
     """A sentence that is longer is spoken in pieces."""
     timeout_s: PositiveFloat = 30.0
-    """One sentence that takes longer has failed, and whoever spoke it is started anew."""
+    """One sentence that takes longer, from when its turn has come, has failed. espeak-ng's process
+    is then started anew; of other kinds a replica that goes on for four times that is replaced."""
     max_waiting: PositiveInt = 64
     """Sentences that may wait in one replica; one more hears "at capacity"."""
     simulated: SimulatedSpeechConfig = SimulatedSpeechConfig()

@@ -60,23 +60,29 @@ class GraphBackend(ServeTranscriber):
         super().__init__(preprocessor)
         self._hosts = hosts
         self._synthesizers = ServeSynthesizers(synthesizers)
-        self._num_synthesizers = len(synthesizers)
         self._gate = gate
         self._num_offline = num_offline
         node = util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray's
         self._metrics_url = f"http://{node}:{metrics_port}/metrics"
 
     async def models(self) -> list[ModelInfo]:
-        """A streaming model counts once it has been up: scaled to zero, it answers all the same."""
+        """A streaming model or a voice counts once it has been up: scaled to zero, it answers all
+        the same."""
+        recordings, voices = await asyncio.gather(
+            self._models_of_recordings(), self._synthesizers.infos()
+        )
+        return recordings + voices
+
+    async def _models_of_recordings(self) -> list[ModelInfo]:
         for host in self._hosts.values():
             host.begin()
         streaming = [host.info for host in self._hosts.values() if host.info is not None]
-        others = streaming + await self._synthesizers.infos()
-        return await super().models() + others if self._num_offline else others
+        return await super().models() + streaming if self._num_offline else streaming
 
     async def ready(self) -> bool:
-        num_models = self._num_offline + len(self._hosts) + self._num_synthesizers
-        return self._gate.is_open and len(await self.models()) == num_models
+        """Whatever the voices do: who wants a recording transcribed needs none."""
+        num_models = self._num_offline + len(self._hosts)
+        return self._gate.is_open and len(await self._models_of_recordings()) == num_models
 
     async def close(self) -> None:
         """End all live streams."""

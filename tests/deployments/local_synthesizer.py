@@ -9,6 +9,7 @@ from serve_app.deployments.synthesis.client import ServeSynthesizers
 from serve_app.deployments.synthesis.replica import Synthesizer
 from serve_app.deployments.synthesis.turns import Turns
 from serve_app.models import protocols
+from serve_app.models.protocols import SpokenText, SynthesisRequest
 from tests.deployments.local_graph import LocalHandle
 
 HUM: dict[str, Any] = {
@@ -17,6 +18,17 @@ HUM: dict[str, Any] = {
     "languages": ["en", "ru"],
     "simulated": {"fixed_s": 0, "per_audio_s": 0},
 }
+
+
+TEXT = "First this. Then that. And the end!"
+
+
+def sentence(text: str = "a word", **options: Any) -> SynthesisRequest:
+    return SynthesisRequest(text, "hum-en", **options)
+
+
+def spoken(text: str = TEXT, **options: Any) -> SpokenText:
+    return SpokenText(text, "hum-en", **{"format": "pcm", **options})
 
 
 class LocalSynthesizer(Synthesizer):
@@ -36,7 +48,12 @@ async def local_synthesizer(
     if model is not None:
         replica._turns.close()
         replica._model = model
-        replica._turns = Turns(model, max_waiting=config.max_waiting, report=replica._count)
+        replica._turns = Turns(
+            model,
+            max_waiting=config.max_waiting,
+            timeout_s=config.timeout_s,
+            report=replica._count,
+        )
     try:
         yield replica
     finally:

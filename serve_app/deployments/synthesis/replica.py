@@ -11,7 +11,6 @@ from serve_app.deployments.synthesis.turns import SentenceReport, Turns
 from serve_app.models.loader import load_synthesizer
 from serve_app.models.protocols import (
     ModelInfo,
-    Speech,
     SpeechPart,
     SpokenText,
     SynthesisRequest,
@@ -23,7 +22,7 @@ from serve_app.transcript.sentences import sentences_of
 _STUCK_AFTER = 4
 """Time limits of one sentence, after which the model has hung; Serve then replaces the replica."""
 _PART_BYTES = 512 * 1024
-"""Of a file in one message between deployments."""
+"""Of sound in one message between deployments."""
 
 
 class Synthesizer:
@@ -37,16 +36,21 @@ class Synthesizer:
         self._config = config
         self._model = await asyncio.to_thread(load_synthesizer, config)
         self._metrics = SynthesizerMetrics(config.name)
-        self._turns = Turns(self._model, max_waiting=config.max_waiting, report=self._count)
+        self._turns = Turns(
+            self._model,
+            max_waiting=config.max_waiting,
+            timeout_s=config.timeout_s,
+            report=self._count,
+        )
         self._pulse = replica.Pulse(config.name, self._beat)
 
-    async def synthesize(self, request: SynthesisRequest) -> Speech:
-        """See `SentenceSynthesizer`. What is longer than a sentence is spoken in pieces."""
-        pieces = [
-            await self._turns.synthesize(replace(request, text=sentence), has_begun=index > 0)
-            for index, sentence in enumerate(self._sentences(request.text))
-        ]
-        return Speech(b"".join(piece.pcm for piece in pieces), request.sample_rate_hz)
+    async def synthesize(self, request: SynthesisRequest) -> AsyncGenerator[SpeechPart, None]:
+        """See `SentenceSynthesizer`; PCM. What is longer than a sentence is spoken in pieces."""
+        for index, sentence in enumerate(self._sentences(request.text)):
+            wanted = replace(request, text=sentence)
+            speech = await self._turns.synthesize(wanted, has_begun=index > 0)
+            for part in _parts(speech.pcm, speech.duration_s):
+                yield part
 
     async def speak(self, request: SpokenText) -> AsyncGenerator[SpeechPart, None]:
         """See `TextSpeaker`. Each sentence leaves as soon as it is spoken."""

@@ -9,11 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from serve_app.audio.resample import resampled
 from serve_app.errors import AtCapacityError, EngineError
+from serve_app.models.loader import warm_up_voices
 from serve_app.models.protocols import (
     ModelBrokenError,
     Speech,
@@ -27,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 2.0
 _MAX_FAILURES = 4
-"""Sentences that failed with no success between: no longer theirs, but the model's fault."""
+"""Sentences that failed with no success between, after which the model shows whether it speaks at
+all: some texts are too much for it, and whoever sends them is not to take its voice from others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,22 @@ class Turns:
     """One model, and who waits for it."""
 
     def __init__(
-        self, model: Synthesizer, *, max_waiting: int, report: Callable[[SentenceReport], object]
+        self,
+        model: Synthesizer,
+        *,
+        max_waiting: int,
+        timeout_s: float,
+        report: Callable[[SentenceReport], object],
     ) -> None:
+        """`timeout_s` is for one sentence, from when its turn has come."""
         self._model = model
+        self._timeout_s = timeout_s
         self._max_waiting = max_waiting
         self._report = report
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="synthesizer")
         self._work_began_at: float | None = None
         self._num_failures = 0
+        self._is_broken = False
         self._num_inside = 0
 
     @property
@@ -68,7 +79,7 @@ class Turns:
     @property
     def is_broken(self) -> bool:
         """Whether the replica should be replaced: its model speaks no more."""
-        return self._num_failures >= _MAX_FAILURES
+        return self._is_broken
 
     async def synthesize(self, request: SynthesisRequest, *, has_begun: bool = False) -> Speech:
         """See `SentenceSynthesizer`. What `has_begun` is a later sentence of a text, which waits
@@ -85,10 +96,21 @@ class Turns:
         if self.num_waiting >= self._max_waiting and not has_begun:
             raise AtCapacityError(f"the queue of {name} is full", _RETRY_AFTER_S)
         came_at = time.monotonic()
-        with self._inside():
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._speak, request, came_at
-            )
+        loop = asyncio.get_running_loop()
+        try:
+            with self._inside():
+                async with asyncio.timeout(None) as limit:
+                    began = partial(loop.call_soon_threadsafe, self._begin, limit)
+                    return await loop.run_in_executor(
+                        self._thread, self._speak, request, came_at, began
+                    )
+        except TimeoutError:
+            raise EngineError(name, f"it takes longer than {self._timeout_s:g} s") from None
+
+    def _begin(self, limit: asyncio.Timeout) -> None:
+        """In the loop: the turn of a sentence has come, and its time begins."""
+        with suppress(RuntimeError):  # it left just now
+            limit.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
 
     @contextmanager
     def _inside(self) -> Iterator[None]:
@@ -98,7 +120,10 @@ class Turns:
         finally:
             self._num_inside -= 1
 
-    def _speak(self, request: SynthesisRequest, came_at: float) -> Speech:
+    def _speak(
+        self, request: SynthesisRequest, came_at: float, began: Callable[[], object]
+    ) -> Speech:
+        began()
         name = self._model.info.name
         began_at, began_ns = time.monotonic(), time.time_ns()
         self._work_began_at = began_at
@@ -109,11 +134,11 @@ class Turns:
         except UnspeakableError as error:
             raise EngineError(name, str(error)) from None
         except ModelBrokenError:
-            self._num_failures = _MAX_FAILURES
+            self._is_broken = True
             raise
         except Exception as error:  # the model's step: whatever it is, it is this sentence's
             logger.exception("a sentence could not be spoken")
-            self._num_failures += 1
+            self._note_failure()
             raise EngineError(name, type(error).__name__) from None
         finally:
             self._work_began_at = None
@@ -125,6 +150,17 @@ class Turns:
         facts: tracing.Attributes = {"chorus.model": name, "chorus.speech_s": speech.duration_s}
         tracing.record("synthesize", request.trace, began_ns, time.time_ns(), facts)
         return speech
+
+    def _note_failure(self) -> None:
+        self._num_failures += 1
+        if self._num_failures < _MAX_FAILURES:
+            return
+        try:
+            warm_up_voices(self._model)
+        except Exception:
+            logger.exception("nothing can be spoken any more")
+            self._is_broken = True
+        self._num_failures = 0
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

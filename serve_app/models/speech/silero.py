@@ -83,7 +83,9 @@ class SileroSynthesizer:
                 )
         except torch.OutOfMemoryError as error:
             raise DeviceMemoryError(str(error)) from error
-        except ValueError as error:  # letters that it never learnt, or too many of them
+        except RuntimeError:  # torch's: the device's fault, or of a text that is too much for it
+            raise
+        except Exception as error:  # letters that it never learnt, or too many of them
             raise UnspeakableError(f"the model does not read it: {error}"[:200]) from error
         samples = np.clip(waveform.float().cpu().numpy().reshape(-1) * 32767, -32768, 32767)
         pcm = samples.astype("<i2").tobytes()
