@@ -122,7 +122,7 @@ def _format(args: argparse.Namespace) -> str:
 
 
 def _write(parts: Iterator[bytes], output: str) -> None:
-    """The file appears with its first bytes: one that was refused leaves none behind."""
+    """The file appears whole: of most formats a part would pass for all of it."""
     first = next(parts, b"")
     if output == _STDIO:
         sys.stdout.buffer.write(first)
@@ -130,9 +130,22 @@ def _write(parts: Iterator[bytes], output: str) -> None:
             sys.stdout.buffer.write(part)
         sys.stdout.buffer.flush()
         return
-    with Path(output).open("wb") as file:
+    target = Path(output)
+    if target.exists() and not target.is_file():  # a pipe, or a device
+        _fill(target, first, parts)
+        return
+    growing = target.with_name(f"{target.name}.part")
+    try:
+        _fill(growing, first, parts)
+        growing.replace(target)
+    finally:
+        growing.unlink(missing_ok=True)
+
+
+def _fill(path: Path, first: bytes, rest: Iterator[bytes]) -> None:
+    with path.open("wb") as file:
         file.write(first)
-        for part in parts:
+        for part in rest:
             file.write(part)
 
 

@@ -1,8 +1,11 @@
 """`chorus speak` and the client's part of it, on a real socket; who speaks is a script."""
 
+import asyncio
 import io
 import json
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 
 from serve_app.cli import main
 from serve_app.client import Client, ServerError
-from serve_app.errors import AtCapacityError
+from serve_app.errors import AtCapacityError, EngineError
 from serve_app.ingress.backend.humming import ScriptedVoice, humming
 from tests.client.conftest import Site
 
@@ -80,6 +83,24 @@ def test_a_name_that_says_no_format_is_refused(site, tmp_path, capsys) -> None:
     assert "name a --format" in capsys.readouterr().err
     assert main(["speak", "hello", "-o", "-"]) == 2
     assert main(["speak"]) == 2
+
+
+def test_what_breaks_off_in_the_middle_leaves_what_was_there(site, tmp_path, capsys) -> None:
+    target = tmp_path / "a.mp3"
+    for before in (None, b"of yesterday"):
+        at_once = asyncio.Event()
+        at_once.set()
+        site.backend.voice = ScriptedVoice([at_once, EngineError("espeak", "out of luck")])
+        if before is not None:
+            target.write_bytes(before)
+        assert main(["speak", LONG, "-o", str(target)]) == 1
+        assert capsys.readouterr().err
+        assert [each.read_bytes() for each in tmp_path.iterdir()] == ([before] if before else [])
+
+
+def test_a_device_is_written_to_and_not_replaced(site) -> None:
+    assert main(["speak", "hello", "-o", os.devnull, "--format", "mp3"]) == 0
+    assert Path(os.devnull).is_char_device()
 
 
 def test_what_the_server_refuses_leaves_no_file(site, tmp_path, capsys) -> None:
