@@ -100,9 +100,11 @@ def _longest_call_s(config: ServerConfig) -> float:
 
 
 def _to_leave_s(config: ServerConfig) -> float:
-    """An ingress that is one too many goes when its last stream has ended: it cannot move them."""
+    """An ingress that is one too many goes when its last stream or conversation has ended, which
+    it cannot move."""
     longest_s = config.limits.request_timeout_s
-    return max(longest_s, config.streams.max_stream_s) if config.streaming_models else longest_s
+    has_sockets = config.streaming_models or any("translate" in m.tasks for m in config.models)
+    return max(longest_s, config.streams.max_stream_s) if has_sockets else longest_s
 
 
 def _ledger() -> Application:

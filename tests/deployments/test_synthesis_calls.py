@@ -184,6 +184,17 @@ async def test_as_many_calls_wait_for_a_voice_as_are_told_that_it_is_full() -> N
     assert voice.max_queued_requests == 4 * CONFIG.max_waiting
 
 
+@pytest.mark.parametrize(("pivot", "longest_s"), [(None, 600), ("en", 7200)])
+async def test_an_ingress_with_conversations_leaves_when_they_have_ended(
+    pivot: str | None, longest_s: float
+) -> None:
+    model = {**MODEL, "languages": ["en", "de"], "pivot_language": pivot}
+    config = {"models": [model], "streams": {"max_stream_s": 7200}}
+    application = app.build(ServerConfig.model_validate(config))
+    ingress = application._bound_deployment
+    assert ingress._deployment_config.graceful_shutdown_timeout_s == longest_s
+
+
 async def test_a_full_queue_is_a_refusal() -> None:
     speakers = ServeSynthesizers({"hum": Dying(num_deaths=0, full=True)})  # type: ignore[dict-item]
     with pytest.raises(AtCapacityError, match="queue of hum"):
