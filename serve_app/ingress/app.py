@@ -27,6 +27,7 @@ from serve_app.ingress.jobs.desk import Desk
 from serve_app.ingress.middleware import REQUEST_ID_HEADER, Faults, Lingering, RequestId
 from serve_app.ingress.problems import problem_of, problem_of_http, refuse
 from serve_app.ingress.sockets.serving import Sockets, Tally
+from serve_app.ingress.voices import ServedVoices
 from serve_app.ingress.web import reference, site
 from serve_app.ingress.wires import asr, op
 from serve_app.ingress.wires.realtime import client_secrets
@@ -68,9 +69,10 @@ def build_app(
     behind_sockets = WeighedBackend(backend, forecast, max_audio_s=config.limits.max_audio_s)
     backend = _watched(config, backend, forecast)
     signer = signer_for(config.auth, signing_secret)
-    routers, wires = _routers(config, backend, Sockets(config, behind_sockets, gate, tally), signer)
+    sockets = Sockets(config, behind_sockets, gate, tally)
+    routers, wires = _routers(config, backend, sockets, signer)
     if config.jobs is not None:
-        routers.append(jobs.router(config, config.jobs, desk or Desk(config.jobs)))
+        routers.append(jobs.router(config, config.jobs, desk or Desk(config.jobs), sockets.served))
     routes = [route for router in (*routers, *wires) for route in router.routes]
     guards = guards_of(config, routes, ledger, signer)
     middleware = _middleware(config, gate, forecast, guards, request_ids=request_ids)
@@ -114,14 +116,14 @@ def _routers(
     config: ServerConfig, backend: Backend, sockets: Sockets, signer: Signer | None
 ) -> tuple[list[APIRouter], list[APIRouter]]:
     """Those of requests, and those of live streams."""
-    served = sockets.served
+    served, voices = sockets.served, ServedVoices(config)
     secrets = ClientSecrets(config.auth, signer, realtime.session_kind(served))
     translation_secrets = ClientSecrets(config.auth, signer, translations.session_kind(config))
     requests = [
-        plain.router(config, backend),
-        openai.router(config, backend),
-        speech.router(config, backend),
-        models.router(config, backend),
+        plain.router(config, backend, served),
+        openai.router(config, backend, served),
+        speech.router(config, backend, voices),
+        models.router(served, voices, backend),
         client_secrets.router(secrets),
         client_secrets.router(translation_secrets),
     ]

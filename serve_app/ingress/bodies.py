@@ -16,7 +16,7 @@ async def read_json(
     Raises:
         InvalidOptionError: it is too large, no JSON object, or has a field that is not known.
     """
-    content = b""
+    content = bytearray()
     async for part in request.stream():
         content += part
         if len(content) > max_bytes:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from serve_app.catalogue import is_non_commercial
-from serve_app.config import ModelConfig, ServerConfig, SynthesizerConfig
+from serve_app.config import ModelConfig, SynthesizerConfig
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.backend.status import models_by_name
 from serve_app.ingress.served import ServedModels, targets_of
@@ -22,9 +22,8 @@ _NAME = {
 """FastAPI would say of a parameter of its own that it may be refused with 422; a text never is."""
 
 
-def router(config: ServerConfig, backend: Backend) -> APIRouter:
+def router(served: ServedModels, voices: ServedVoices, backend: Backend) -> APIRouter:
     """The two routes."""
-    served, voices = ServedModels(config), ServedVoices(config)
     created = int(time.time())
     routes = APIRouter(prefix="/v1", tags=["OpenAI"])
 

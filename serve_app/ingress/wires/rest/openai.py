@@ -33,9 +33,8 @@ _AUDIO_TOKENS_PER_S = 10
 """How OpenAI bills audio; our models have no tokens of audio to count."""
 
 
-def router(config: ServerConfig, backend: Backend) -> APIRouter:
+def router(config: ServerConfig, backend: Backend, served: ServedModels) -> APIRouter:
     """The routes under `/v1`."""
-    served = ServedModels(config)
     routes = APIRouter(prefix="/v1", tags=["OpenAI"])
 
     @routes.post(

@@ -31,9 +31,8 @@ from serve_app.transcript import render
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def router(config: ServerConfig, backend: Backend) -> APIRouter:
+def router(config: ServerConfig, backend: Backend, served: ServedModels) -> APIRouter:
     """The routes at the root."""
-    served = ServedModels(config)
     routes = APIRouter(tags=["plain"])
 
     @routes.get(

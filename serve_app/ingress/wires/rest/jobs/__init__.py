@@ -71,9 +71,8 @@ _RESULT_QUERY = [
 """FastAPI would say of parameters of its own that they may be refused with 422; here it is 400."""
 
 
-def router(config: ServerConfig, jobs: JobsConfig, desk: Desk) -> APIRouter:
+def router(config: ServerConfig, jobs: JobsConfig, desk: Desk, served: ServedModels) -> APIRouter:
     """The routes of jobs."""
-    served = ServedModels(config)
     routes = APIRouter(tags=["jobs"])
 
     @routes.post(

@@ -1,4 +1,7 @@
-"""OpenAI's speech API: a text, in; its sound, out, sent while it is spoken; and who there is."""
+"""OpenAI's speech API: a text, in; its sound, out, sent while it is spoken; and who there is.
+
+form  the JSON of a request
+"""
 
 import base64
 import math
@@ -33,9 +36,8 @@ _AUDIO_TOKENS_PER_S = 20
 """As OpenAI bills speech; our voices have no tokens of audio to count."""
 
 
-def router(config: ServerConfig, backend: Backend) -> APIRouter:
+def router(config: ServerConfig, backend: Backend, voices: ServedVoices) -> APIRouter:
     """The routes under `/v1/audio` that speak."""
-    voices = ServedVoices(config)
     routes = APIRouter(prefix="/v1/audio", tags=["OpenAI"])
 
     @routes.post(
