@@ -34,6 +34,10 @@ class Model:
     def apply_tts(self, text=None, ssml_text=None, speaker="baya", sample_rate=48000):
         if sample_rate not in (8000, 24000, 48000) or speaker not in self.speakers:
             raise ValueError("invalid")
+        if len(text) > 200:
+            raise Exception("too long for it, and no more is said")
+        if "беда" in text:
+            raise RuntimeError("of the device")
         if not any(0x430 <= ord(letter) < 0x450 for letter in text.lower()):
             raise ValueError("no letter that is known")
         seconds = torch.arange(int(0.1 * len(text) * sample_rate)) / sample_rate
@@ -110,8 +114,15 @@ def test_its_licence_is_told_and_is_for_no_trade(checkpoint: Path) -> None:
 def test_what_it_cannot_read_is_said_so_and_the_next_is_read(silero: Synthesizer) -> None:
     with pytest.raises(UnspeakableError, match="no letter that is known"):
         silero.synthesize(SynthesisRequest("hello", "baya"))
+    with pytest.raises(UnspeakableError, match="too long"):
+        silero.synthesize(SynthesisRequest("слово " * 50, "baya"))
     assert silero.synthesize(SynthesisRequest("...!", "baya")).pcm == b""
     assert silero.synthesize(SynthesisRequest("слово", "baya")).duration_s > 0
+
+
+def test_what_may_be_the_devices_fault_is_not_laid_to_the_text(silero: Synthesizer) -> None:
+    with pytest.raises(RuntimeError, match="of the device"):
+        silero.synthesize(SynthesisRequest("беда", "baya"))
 
 
 def test_another_file_than_the_configured_one_is_not_run(checkpoint: Path) -> None:

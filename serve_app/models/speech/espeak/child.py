@@ -83,15 +83,25 @@ def _in_a_fork(library: Library, peer: socket.socket, line: socket.socket) -> in
         finally:
             os._exit(status)
     line.close()
-    fork = os.pidfd_open(pid)
+    _wait_for(pid, peer)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _wait_for(pid: int, peer: socket.socket) -> None:
+    """Until a fork has ended, or there is something at `peer`: then it is killed."""
+    try:
+        fork = os.pidfd_open(pid)
+    except (
+        OSError
+    ):  # before Linux 5.3, or in some sandboxes: it may outlive a parent that is killed
+        return
     waiting = select.poll()
     waiting.register(fork, select.POLLIN)
     waiting.register(peer, select.POLLIN)
     if fork not in dict(waiting.poll()):
         os.kill(pid, signal.SIGKILL)
     os.close(fork)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status)
 
 
 def _keep_only(line: socket.socket) -> None:

@@ -129,12 +129,12 @@ class SpeakingProcess:
         return payload
 
     def _revive(self) -> None:
-        if self._is_closed:
-            raise ModelBrokenError(self._name)
         if self._process is not None and self._process.poll() is None:
             return
         self._end()
         for attempt in range(_STARTS):
+            if self._is_closed:
+                break
             try:
                 return self._start()
             except (_LostError, ConfigError) as error:
