@@ -5,7 +5,7 @@ import os
 import sys
 
 import serve_app
-from serve_app.cli import drain, evaluate, jobs, keys, listen, models, serving, transcribe
+from serve_app.cli import drain, evaluate, jobs, keys, listen, models, serving, speak, transcribe
 from serve_app.client import ClientError
 
 _EPILOG = """\
@@ -18,6 +18,7 @@ examples:
   chorus translate talk.mp3 --to de          the same in another language
   chorus jobs submit talk.mp3 --wait         the same as a job, which survives anything
   chorus listen                              write down what the microphone hears, as it does
+  chorus speak "Good morning." -o out.mp3    have a text spoken
   chorus models                              what that server has
   chorus eval manifest.jsonl                 how well and how fast it transcribes
 
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=serve_app.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for room in (serving, drain, keys, transcribe, jobs, listen, models, evaluate):
+    for room in (serving, drain, keys, transcribe, jobs, listen, speak, models, evaluate):
         room.add(commands)
     args = parser.parse_args(argv)
     try:

@@ -17,6 +17,8 @@ _EXAMPLES = """\
   chorus models --url http://speech.example:8000 --json | jq -r '.[].name'
 """
 
+_MAX_CODES = 30
+
 
 def add(commands: Commands) -> None:
     parser = add_command(
@@ -57,7 +59,7 @@ def _table(models: Sequence[ModelDescription]) -> Table:
             ", ".join(model.aliases) or "–",
             model.kind,
             _takes(model),
-            " ".join(model.languages) or "–",
+            _languages(model.languages) or "–",
             ", ".join(model.tasks) or "–",
             _directions(model.translations) or "–",
             (model.device or "–") if model.ready else "loading",
@@ -71,7 +73,14 @@ def _table(models: Sequence[ModelDescription]) -> Table:
 def _takes(model: ModelDescription) -> str:
     if model.diarizes:
         return "speakers"
+    if "speak" in model.tasks:
+        return "texts"
     return "live streams" if model.streaming else "recordings"
+
+
+def _languages(codes: Sequence[str]) -> str:
+    """As many as there is room for."""
+    return " ".join(codes) if len(codes) <= _MAX_CODES else f"{len(codes)} languages"
 
 
 def _directions(translations: Mapping[str, Sequence[str]]) -> str:

@@ -1,9 +1,11 @@
-"""A typed client: recordings or live audio in, text out. Imports nothing of the server.
+"""A typed client: recordings or live audio in, text out; or text in, sound out. Imports nothing of
+the server.
 
     with Client("http://127.0.0.1:8000") as client:
         print(client.transcribe("talk.mp3").text)
 
-`http` speaks, `live` streams, `answers` understands, `errors` says what can go wrong.
+`http` asks, `live` streams, `speech` has texts spoken, `answers` understands, `errors` says what
+can go wrong.
 """
 
 from serve_app.client.answers import Format, LiveText, ModelDescription, Task, Transcription
@@ -18,6 +20,7 @@ from serve_app.client.errors import (
 )
 from serve_app.client.http import Audio, Client
 from serve_app.client.live import LiveStream
+from serve_app.client.speech import Sound, SoundFormat, VoiceDescription
 
 __all__ = [
     "AnswerTimeoutError",
@@ -31,8 +34,11 @@ __all__ = [
     "LiveText",
     "ModelDescription",
     "ServerError",
+    "Sound",
+    "SoundFormat",
     "StreamEndedError",
     "Task",
     "Transcription",
     "UnreachableError",
+    "VoiceDescription",
 ]

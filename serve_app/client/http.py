@@ -29,6 +29,7 @@ from serve_app.client.errors import (
     server_error,
 )
 from serve_app.client.jobs import Jobs
+from serve_app.client.speech import Speaking
 
 Audio: TypeAlias = str | os.PathLike[str] | bytes
 """A path, or the bytes of a file in any container that the server decodes."""
@@ -42,7 +43,7 @@ _JITTER = 0.25
 """Clients that were refused together must not come back together."""
 
 
-class Client:
+class Client(Speaking):
     """One server. Threads may share it; close it, or use it in a `with` block.
 
     A server that is full (429, 503), or that goes away in the middle of an answer, all of it or its
@@ -209,6 +210,12 @@ class Client:
                 return self._exchange(request)
 
         return self._retried(send)[0]
+
+    def _answer(
+        self, method: str, path: str, *, json: Mapping[str, Any] | None = None, stream: bool = False
+    ) -> httpx.Response:
+        request = self._http.build_request(method, path, json=json)
+        return self._retried(lambda: self._exchange(request, stream=stream))[0]
 
     def _get(self, path: str) -> httpx.Response:
         return self._exchange(self._http.build_request("GET", path, timeout=_PROBE_TIMEOUT_S))

@@ -13,6 +13,7 @@ import uvicorn
 from serve_app.config import ServerConfig
 from serve_app.ingress.app import build_app
 from serve_app.ingress.backend.fake import Call, ScriptedBackend
+from serve_app.ingress.backend.humming import ScriptedVoice
 from serve_app.models.protocols import ModelInfo
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, StageTimes, Transcript, Word
@@ -37,7 +38,14 @@ CONFIG = {
             "pivot_language": "en",
         },
         {"name": "speakers", "kind": "sortformer", "checkpoint": "sortformer.nemo"},
-    )
+    ),
+    "synthesizers": (
+        {
+            "name": "espeak",
+            "kind": "espeak",
+            "voices": {"en": [{"name": "amy", "speaker": "en-us+f3"}]},
+        },
+    ),
 }
 
 
@@ -126,6 +134,7 @@ def site(running_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     backend = running_site.backend
     for notes in (backend.calls, backend.failures, backend.waits_for, backend.arrived):
         notes.clear()
+    backend.voice = ScriptedVoice()
     return running_site
 
 

@@ -101,7 +101,7 @@ def test_a_stream_yields_the_text_piece_by_piece(client):
 
 def test_models_and_health_are_typed(client):
     models = client.models()
-    names = ["parakeet-tiny", "pretender", "canary-tiny", "speakers"]
+    names = ["parakeet-tiny", "pretender", "canary-tiny", "speakers", "espeak"]
     assert [model.name for model in models] == names
     assert [model.name for model in models if model.diarizes] == ["speakers"]
     assert models[0].aliases == ("parakeet", "tiny")

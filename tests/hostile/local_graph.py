@@ -18,6 +18,7 @@ import uvicorn
 
 from serve_app.audio.sandbox import DecoderPool
 from serve_app.config import ServerConfig
+from serve_app.deployments.synthesis.client import ServeSynthesizers
 from serve_app.ingress.app import build_app
 from serve_app.models.protocols import ModelInfo, Recognition, RecognitionRequest
 from serve_app.models.simulated import SimulatedRecognizer
@@ -25,6 +26,7 @@ from serve_app.pipelines import offline
 from serve_app.pipelines.load import Load
 from serve_app.pipelines.transcription import TranscriptionRequest
 from serve_app.transcript.types import Segment, Transcript
+from tests.deployments.local_synthesizer import local_synthesizer, speaker
 
 SETTINGS: Mapping[str, Any] = {
     "models": [
@@ -35,6 +37,7 @@ SETTINGS: Mapping[str, Any] = {
             "simulated": {"fixed_s": 0, "per_audio_s": 0},
         }
     ],
+    "synthesizers": [{"name": "espeak", "kind": "espeak"}],
     "limits": {"max_upload_bytes": 32 << 20, "max_audio_s": 600.0, "upload_timeout_s": 5.0},
     "preprocessor": {"num_decoders": 2, "decoder_memory_bytes": 512 << 20},
 }
@@ -43,8 +46,11 @@ SETTINGS: Mapping[str, Any] = {
 class LocalGraph:
     """See `Backend`."""
 
-    def __init__(self, config: ServerConfig, decoders: DecoderPool) -> None:
+    def __init__(
+        self, config: ServerConfig, decoders: DecoderPool, speakers: ServeSynthesizers
+    ) -> None:
         (self._model,) = config.models
+        self.synthesize, self.speak = speakers.synthesize, speakers.speak
         self._decoders = decoders
         self._engine = SimulatedRecognizer(self._model)
 
@@ -134,7 +140,9 @@ async def serving(
         module=module,
     )
     await decoders.start()
-    app = build_app(config, LocalGraph(config, decoders))
+    speaking = contextlib.AsyncExitStack()
+    replica = await speaking.enter_async_context(local_synthesizer(config.synthesizers[0]))
+    app = build_app(config, LocalGraph(config, decoders, speaker(replica)))
     options = uvicorn.Config(app, lifespan="off", ws="none", log_config=None)
     options.load()
     uvicorn_server = uvicorn.Server(options)
@@ -150,6 +158,7 @@ async def serving(
         await http.aclose()
         await _stop(uvicorn_server)
         await decoders.close()
+        await speaking.aclose()
 
 
 async def _stop(server: uvicorn.Server) -> None:

@@ -12,12 +12,17 @@ SYSTEM_LIBRARY = "libespeak-ng.so.1"
 INSTALL = "apt-get install espeak-ng, or pip install 'chorus-speech[espeak]'"
 
 _SYNCHRONOUS = 2
+_DO_NOT_EXIT = 0x8000
+"""Where its data is missing, and the process with it."""
 _RATE = 1
 _CHARS_UTF8, _END_PAUSE = 1, 0x1000
 """Without `espeakPHONEMES` and `espeakSSML`: `[[...]]` and `<...>` are text like any other."""
 _GO_ON, _STOP = 0, 1
+_SEED = 1
+"""Of the noise in some voices: of itself espeak-ng takes the time of day."""
 _OK = 0
 
+_libc = ctypes.CDLL(None)
 _Callback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
@@ -70,6 +75,7 @@ class Library:
             NoSuchVoiceError, TooLongError: see there.
         """
         self._pieces, self._num_bytes, self._max_bytes = [], 0, 2 * max_samples
+        self._begin_its_noise()
         if self._espeak.espeak_SetVoiceByName(voice.encode()) != _OK:
             raise NoSuchVoiceError(voice)
         self._espeak.espeak_SetParameter(_RATE, words_per_minute, 0)
@@ -80,8 +86,16 @@ class Library:
             raise TooLongError
         return b"".join(self._pieces)
 
+    def _begin_its_noise(self) -> None:
+        if hasattr(self._espeak, "espeak_ng_SetRandSeed"):  # since 1.52
+            self._espeak.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
+        else:
+            _libc.srand(_SEED)
+
     def _start(self) -> None:
-        self.rate_hz = self._espeak.espeak_Initialize(_SYNCHRONOUS, 0, self._data_path, 0)
+        self.rate_hz = self._espeak.espeak_Initialize(
+            _SYNCHRONOUS, 0, self._data_path, _DO_NOT_EXIT
+        )
         if self.rate_hz <= 0:
             raise NotInstalledError("espeak-ng does not find its data")
         self._callback = _Callback(self._receive)

@@ -79,7 +79,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "description": "The sound, sent while it is spoken, in the format asked for.",
         "content": {
             **{kind: {"schema": {"type": "string"}} for kind in CONTENT_TYPES.values()},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": {},  # `speech.audio.delta`, and `speech.audio.done` at the end
         },
         "headers": {
             VOICE_HEADER: {"description": "Who speaks.", "schema": {"type": "string"}},
