@@ -9,7 +9,10 @@ import type { Block } from "./worklet.js";
 export interface RecorderOptions {
   /** Of `navigator.mediaDevices.enumerateDevices`; the browser's choice if not given. */
   deviceId?: string | undefined;
-  /** Takes the player's sound out of what the microphone hears, as well as the browser can. */
+  /**
+   * Takes the player's sound out of what the microphone hears, as well as the browser can. False if
+   * not given: it is made for ears, and costs words.
+   */
   echoCancellation?: boolean | undefined;
   /**
    * Where `chorus-speech/worklet.js` is served. If not given the page loads it from a `blob:`
@@ -98,6 +101,8 @@ async function opened({
   }
   const audio = {
     echoCancellation,
+    noiseSuppression: false, // made for ears, it costs words
+    autoGainControl: true,
     channelCount: { ideal: 1 },
     ...(deviceId === undefined ? {} : { deviceId: { exact: deviceId } }),
   };
