@@ -61,6 +61,25 @@ ifInstalled("the README's programs for Node run", async () => {
   }
 });
 
+ifInstalled("with Node's own WebSocket, as with a browser's, a refusal is told apart", async () => {
+  const program = `
+    import { LiveStream } from "chorus-speech";
+    const stream = await LiveStream.open({ url: "${url}" });
+    await stream.send(new Int16Array(16_000));
+    const { isFinal } = await stream.finish();
+    const codes = await Promise.all(
+      [{ url: "${url}", model: "nobody" }, { url: "http://127.0.0.1:1" }].map((options) =>
+        LiveStream.open(options).catch(({ code }) => code),
+      ),
+    );
+    console.log(JSON.stringify([typeof WebSocket, isFinal, ...codes]));
+  `;
+  // Of Node 20; newer ones have it anyway.
+  const flags = ["--experimental-websocket", "--input-type=module", "--eval", program];
+  const { stdout } = await run(process.execPath, flags, { cwd: EXAMPLES });
+  expect(JSON.parse(stdout)).toEqual(["function", true, "refused", "unreachable"]);
+});
+
 function example(name: string, ...options: string[]): Promise<{ stdout: string }> {
   return run(TSX, [resolve(EXAMPLES, "src", name), ...options], { cwd: folder });
 }

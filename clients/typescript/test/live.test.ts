@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { afterEach, beforeAll, expect, inject, test } from "vitest";
+import { WebSocketServer } from "ws";
 import {
   AnswerTimeoutError,
   ConnectionLostError,
@@ -127,6 +129,37 @@ test("a server that says nothing is waited for no longer than was asked", async 
   const opening = LiveStream.open({ url: `http://127.0.0.1:${port}`, openTimeoutMs: 200 });
   await expect(opening).rejects.toBeInstanceOf(AnswerTimeoutError);
   mute.close();
+});
+
+test("a key travels as a subprotocol, which pages can send, and not in the address", async () => {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const asked = new Promise<{ offered: string | undefined; path: string | undefined }>(
+    (resolve) => {
+      server.on("connection", (socket, request) => {
+        resolve({ offered: request.headers["sec-websocket-protocol"], path: request.url });
+        socket.send(JSON.stringify({ type: "config", resume: "T", resume_s: 0 }));
+      });
+    },
+  );
+  const stream = await LiveStream.open({ url: `http://127.0.0.1:${port}`, apiKey: "k-1" });
+  expect(await asked).toEqual({
+    offered: "realtime,openai-insecure-api-key.k-1",
+    path: "/asr?resume=",
+  });
+  stream.close();
+  server.close();
+});
+
+test("a server that speaks something else is no Chorus server", async () => {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.on("connection", (socket) => socket.send("hello"));
+  const opening = LiveStream.open({ url: `http://127.0.0.1:${port}` });
+  await expect(opening).rejects.toThrow("no Chorus server");
+  server.close();
 });
 
 test("a stream that is closed ends its reader, and may be closed twice", async () => {

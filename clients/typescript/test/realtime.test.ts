@@ -1,6 +1,7 @@
 import { expect, inject, test } from "vitest";
 import { type CompletedEvent, type RealtimeEvent, RealtimeSession } from "../src/index.js";
 import { blocks, DIGITS, digits, joined, silence, wordErrors } from "./recordings.js";
+import { Wire } from "./wire.js";
 
 const url = inject("url");
 const MAX_ERRORS = 1;
@@ -64,6 +65,17 @@ test("what cannot be honoured is an error by its code", async () => {
     name: "StreamEndedError",
     code: expect.stringMatching(/_/),
   });
+});
+
+test("a session whose connection breaks is over, and reader and sender hear of it", async () => {
+  const wire = await Wire.to(url);
+  const session = await RealtimeSession.open({ url: wire.url });
+  const reading = allOf(session);
+  await session.append(silence(0.1));
+  wire.cut();
+  await expect(reading).rejects.toMatchObject({ name: "StreamEndedError", closeCode: 1006 });
+  await expect(session.append(silence(0.1))).rejects.toMatchObject({ closeCode: 1006 });
+  wire.close();
 });
 
 async function allOf(session: RealtimeSession): Promise<RealtimeEvent[]> {

@@ -137,10 +137,11 @@ export class LiveStream implements AsyncIterable<LiveText> {
         this.#catchUp(connection);
         const ended = await connection.closed;
         this.#connection = null;
+        if (this.#over) return;
         // Of all that was sent, unless there was a complaint.
         if (this.#last && !connection.complaint) return this.#end();
+        if (this.#last) this.#texts.put({ ...this.#last, isFinal: false });
         this.#last = null;
-        if (this.#over) return;
         if (!mayPass(ended)) throw ended;
         connection = await this.#returns.again(() => this.#connect(), sinceMs);
       }
