@@ -75,7 +75,7 @@ export class Connection {
     server: Server,
     path: string,
     query: Query,
-    hear: (message: Message) => void,
+    hear: (connection: Connection, message: Message) => void,
   ): Promise<Connection> {
     const url = addressOf(server, path, query);
     const timeoutMs = server.openTimeoutMs ?? OPEN_TIMEOUT_MS;
@@ -108,9 +108,9 @@ export class Connection {
     }
   }
 
-  #hear(hear: (message: Message) => void, message: Message): void {
+  #hear(hear: (connection: Connection, message: Message) => void, message: Message): void {
     try {
-      hear(message);
+      hear(this, message);
     } catch {
       this.complaint ??= { message: "this is no Chorus server's message" };
       this.end();
@@ -153,16 +153,10 @@ export async function begin(
   const ready = new Promise<void>((resolve) => {
     isReady = resolve;
   });
-  let opened: Connection | null = null;
-  const early: Message[] = [];
-  const take = (message: Message) => {
-    if (!opened) early.push(message);
-    else if (hear(opened, message)) isReady();
-  };
-  const connection = await Connection.open(server, path, query, take);
-  opened = connection;
+  const connection = await Connection.open(server, path, query, (itself, message) => {
+    if (hear(itself, message)) isReady();
+  });
   if (greeting !== undefined) connection.send(greeting);
-  for (const message of early) take(message);
   const begun = Promise.race([ready, connection.closed.then((ended) => Promise.reject(ended))]);
   return connection.within(begun, server.openTimeoutMs ?? OPEN_TIMEOUT_MS, connection.url);
 }
