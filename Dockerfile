@@ -43,9 +43,10 @@ RUN --mount=type=secret,id=hub_token \
 
 # What both targets share but for the environment of Python.
 FROM python:${PYTHON_VERSION}-slim-bookworm AS base
+# espeak-ng (GPL-3, a program of its own) speaks: without it, leave `synthesizers` out of the configuration.
 # hadolint ignore=DL3008  # of Debian's stable release there is one version at a time
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends tini \
+    && apt-get install --yes --no-install-recommends espeak-ng tini \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --user-group --create-home chorus \
     && install --directory --owner chorus --group chorus /models /opt/chorus/.chorus

@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_% OTEL_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser node clients postgres kustomize prometheus redis k8s test test-long check bench overload load capacity hours scaling watch faults tiny
+.PHONY: help install run serve stop browser node clients postgres kustomize prometheus redis k8s test test-long check bench translate-bench overload load capacity hours scaling watch faults tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -97,6 +97,9 @@ check: install  ## Lint, types, layers, configurations, known vulnerabilities
 
 bench: .venv/.bench  ## Measure what the server costs beside its engine, in 35 minutes; writes docs/bench.md (ARGS="--only 7")
 	@$(BIN)/python -m loadtest.bench --report docs/bench.md $(ARGS)
+
+translate-bench: install  ## Measure how long after the end of speech its translation is heard; writes docs/translation.md
+	@$(BIN)/python -m loadtest.translate --report docs/translation.md $(ARGS)
 
 overload: install  ## Measure what is answered when ten times as much comes as can be done
 	@$(BIN)/python -m loadtest.overload --config configs/simulated.yaml

@@ -71,20 +71,16 @@ def build(args: ServerConfig) -> Application:
         config.diarizers,
     )
     streams = {model.name: _streaming(model, config) for model in config.streaming_models}
+    synthesizers = {each.name: _synthesizer(each, config) for each in config.synthesizers}
+    jobs = None if config.jobs is None else _jobs(config.jobs, preprocessor)
+    ledger = _ledger() if config.auth.keys_file is not None else None
     return serve.deployment(
         name="Ingress",
         max_ongoing_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         max_queued_requests=_PLACES_PER_UPLOAD * limits.max_concurrent_requests,
         backpressure_config={"status_code": 429, "retry_after_s": limits.retry_after_s},
         graceful_shutdown_timeout_s=_to_leave_s(config),
-    )(Ingress).bind(
-        config,
-        preprocessor,
-        streams,
-        {each.name: _synthesizer(each, config) for each in config.synthesizers},
-        _ledger() if config.auth.keys_file is not None else None,
-        None if config.jobs is None else _jobs(config.jobs, preprocessor),
-    )
+    )(Ingress).bind(config, preprocessor, streams, synthesizers, ledger, jobs)
 
 
 def _recognizer(model: ModelConfig, config: ServerConfig) -> Application:

@@ -12,7 +12,9 @@ from loadtest.faults.cluster.cluster import Cluster
 from loadtest.faults.cluster.nodes import Node
 
 CUT_FOR_S, BLINK_FOR_S = 60.0, 5.0
-_DRAIN_WITHIN_S = 90.0
+_DRAIN_WITHIN_S = 180.0
+_HEAD_GOES_AFTER_S = 3.0
+"""Ray has been told of the drain by then, and Serve has not finished it."""
 _JOIN_WITHIN_S = 120.0
 _ROLL_WITHIN_S = 600.0
 
@@ -61,18 +63,44 @@ async def _blink_worker(cluster: Cluster, note: Note) -> None:
 
 
 async def _drain_worker(cluster: Cluster, note: Note) -> None:
+    victim = await _spared(cluster, note)
+    await _empty(cluster, victim, note)
+
+
+async def _drain_headless(cluster: Cluster, note: Note) -> None:
+    """Replicas that Ray 2.60 was just starting are forgotten: the new head takes them for dead, and
+    nobody takes their GPU from the workers that were to become them. So an operator has to."""
+    victim = await _spared(cluster, note)
+    emptying = asyncio.create_task(_empty(cluster, victim, note))
+    await asyncio.sleep(_HEAD_GOES_AFTER_S)
+    lost_at = time.time()
+    await _lose_head(cluster, note)
+    await emptying
+    for node in cluster.workers.values():
+        for process in node.found("ray::IDLE"):
+            if process.create_time() < lost_at:
+                note(f"an idle worker on {node.name} is killed: it holds a forgotten replica's GPU")
+                process.kill()
+
+
+async def _spared(cluster: Cluster, note: Note) -> Node:
+    """Who is to be drained, now that the spare node is there for what moves."""
     victim, spare = _victim(cluster), cluster.spare
     cluster.free(spare)
     spare.start()
     await _until(lambda: _has_joined(cluster, spare), _JOIN_WITHIN_S)
-    note(f"{spare.name} has joined; {victim.name} is drained")
+    note(f"{spare.name} has joined")
+    return victim
+
+
+async def _empty(cluster: Cluster, victim: Node, note: Note) -> None:
+    note(f"{victim.name} is drained")
     cluster.rest(victim)
-    await asyncio.to_thread(cluster.drain, victim, within_s=_DRAIN_WITHIN_S)
     began_at = time.monotonic()
-    await _until(lambda: not victim.replicas(), _DRAIN_WITHIN_S, strict=False)
+    said = await asyncio.to_thread(cluster.drain, victim, within_s=_DRAIN_WITHIN_S)
     left = len(victim.replicas())
     took_s = time.monotonic() - began_at
-    note(f"{victim.name} is ended, with {left} replicas left, after {took_s:.0f} s")
+    note(f"{victim.name} is ended, called {said}, with {left} replicas left, after {took_s:.0f} s")
     await asyncio.to_thread(victim.kill)
     cluster.replace(victim)
 
@@ -120,13 +148,11 @@ def _has_joined(cluster: Cluster, node: Node) -> bool:
     return True
 
 
-async def _until(condition: Callable[[], bool], within_s: float, *, strict: bool = True) -> None:
+async def _until(condition: Callable[[], bool], within_s: float) -> None:
     give_up_at = time.monotonic() + within_s
     while not await asyncio.to_thread(condition):
         if time.monotonic() > give_up_at:
-            if strict:
-                raise TimeoutError(f"not after {within_s:g} s")
-            return
+            raise TimeoutError(f"not after {within_s:g} s")
         await asyncio.sleep(0.5)
 
 
@@ -144,8 +170,11 @@ FAULTS: Mapping[str, Fault] = {
     ),
     "blink-worker": Fault(f"the same for {BLINK_FOR_S:g} s", _blink_worker),
     "drain-worker": Fault(
-        "another worker joins, then one is drained (`ray drain-node`) and ended once it is empty",
+        "another worker joins, then one is drained (`chorus drain`) and ended once it is empty",
         _drain_worker,
+    ),
+    "drain-headless": Fault(
+        f"the same, and {_HEAD_GOES_AFTER_S:g} s into the drain the head is lost", _drain_headless
     ),
     "roll-out": Fault("`serve deploy` of another version of everything", _roll_out),
     "kill-proxy": Fault("SIGKILL for a worker's HTTP proxy", _kill_proxy),

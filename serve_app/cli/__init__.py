@@ -5,7 +5,18 @@ import os
 import sys
 
 import serve_app
-from serve_app.cli import drain, evaluate, jobs, keys, listen, models, serving, speak, transcribe
+from serve_app.cli import (
+    drain,
+    evaluate,
+    jobs,
+    keys,
+    listen,
+    models,
+    serving,
+    speak,
+    transcribe,
+    translate,
+)
 from serve_app.client import ClientError
 
 _EPILOG = """\
@@ -16,6 +27,7 @@ examples:
   chorus keys new alice                      an API key, and its entry for the keys file
   chorus transcribe talk.mp3 --format srt    transcribe a file by a running server
   chorus translate talk.mp3 --to de          the same in another language
+  chorus translate --from en --to ru         say it in another language, as you speak
   chorus jobs submit talk.mp3 --wait         the same as a job, which survives anything
   chorus listen                              write down what the microphone hears, as it does
   chorus speak "Good morning." -o out.mp3    have a text spoken
@@ -39,7 +51,18 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=serve_app.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for room in (serving, drain, keys, transcribe, jobs, listen, speak, models, evaluate):
+    for room in (
+        serving,
+        drain,
+        keys,
+        transcribe,
+        translate,
+        jobs,
+        listen,
+        speak,
+        models,
+        evaluate,
+    ):
         room.add(commands)
     args = parser.parse_args(argv)
     try:

@@ -75,6 +75,8 @@ def _run(args: argparse.Namespace) -> int:
             if args.list_voices:
                 return _list(client.voices(), as_json=args.json)
             _speak(client, args)
+    except BrokenPipeError:
+        raise  # who reads our output has read enough
     except (_CannotError, OSError) as error:
         print(f"chorus speak: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""`chorus transcribe` and `translate`: files in, their texts out, by a running server."""
+"""`chorus transcribe`, and `translate` of files: their texts, by a running server."""
 
 import argparse
 import json
@@ -47,12 +47,6 @@ _EXAMPLES = """\
   chorus transcribe *.wav --format json | jq -r '.file + ": " + .text'
 """
 
-_TRANSLATE_EXAMPLES = """\
-  chorus translate rede.mp3                      into English
-  chorus translate talk.mp3 --to de --format srt > talk.de.srt
-  chorus translate *.flac --language fr --to en --output english/
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
@@ -64,11 +58,6 @@ class _Outcome:
 
 
 def add(commands: Commands) -> None:
-    _add_transcribe(commands)
-    _add_translate(commands)
-
-
-def _add_transcribe(commands: Commands) -> None:
     parser = add_command(
         commands,
         "transcribe",
@@ -89,30 +78,13 @@ def _add_transcribe(commands: Commands) -> None:
         metavar="CODE",
         help="of a translation: de, fr-CA, Spanish (default: English)",
     )
-    _add_rest(parser)
+    add_files(parser)
+    parser.set_defaults(run=run)
 
 
-def _add_translate(commands: Commands) -> None:
-    parser = add_command(
-        commands,
-        "translate",
-        help="translate what is spoken in files by a running server",
-        description="`chorus transcribe --task translate`: the texts are in another language than\n"
-        "the speech. `chorus models` shows which model translates what.",
-        examples=_TRANSLATE_EXAMPLES,
-    )
-    parser.add_argument(
-        "--to",
-        dest="target_language",
-        metavar="CODE",
-        help="the language of the text: de, fr-CA, Spanish (default: English)",
-    )
-    parser.set_defaults(task="translate")
-    _add_rest(parser)
-
-
-def _add_rest(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a recording")
+def add_files(parser: argparse.ArgumentParser, *, nargs: str = "+") -> None:
+    """Which files, and how their texts are written."""
+    parser.add_argument("files", type=Path, nargs=nargs, metavar="FILE", help="a recording")
     add_recording_options(parser, default_concurrency=4)
     add_channel(parser)
     add_words(parser)
@@ -144,10 +116,10 @@ def _add_rest(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_connection(parser)
-    parser.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
+    """The exit status: 1 where a file failed, 2 where the arguments do not go together."""
     if args.speakers and (problem := _add_speakers(args)):
         print(f"chorus {args.command}: {problem}", file=sys.stderr)
         return 2

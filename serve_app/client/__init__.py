@@ -4,8 +4,8 @@ the server.
     with Client("http://127.0.0.1:8000") as client:
         print(client.transcribe("talk.mp3").text)
 
-`http` asks, `live` streams, `speech` has texts spoken, `answers` understands, `errors` says what
-can go wrong.
+`http` asks, `live` streams and converses, `speech` has texts spoken, `answers` understands,
+`errors` says what can go wrong.
 """
 
 from serve_app.client.answers import Format, LiveText, ModelDescription, Task, Transcription
@@ -19,7 +19,7 @@ from serve_app.client.errors import (
     UnreachableError,
 )
 from serve_app.client.http import Audio, Client
-from serve_app.client.live import LiveStream
+from serve_app.client.live import Conversation, LiveStream, SpokenTranslation
 from serve_app.client.speech import Sound, SoundFormat, VoiceDescription
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ConnectionLostError",
+    "Conversation",
     "Format",
     "InvalidUrlError",
     "LiveStream",
@@ -36,6 +37,7 @@ __all__ = [
     "ServerError",
     "Sound",
     "SoundFormat",
+    "SpokenTranslation",
     "StreamEndedError",
     "Task",
     "Transcription",

@@ -18,7 +18,7 @@ class TranslationConfig(Settings):
     """Utterances of one conversation that are heard and not told; while there are so many, no more
     is heard."""
     patience_s: PositiveFloat = 30.0
-    """For room at the models, since an utterance was heard; then it has failed, and the
-    conversation goes on."""
+    """For room at the model, or at a voice, each time that one is asked for an utterance; then it
+    has failed, and the conversation goes on."""
     idle_timeout_s: PositiveFloat = 300.0
     """As that of `streams`: who speaks by turns may say nothing for a while, and holds no slot."""

@@ -32,6 +32,7 @@ from serve_app.ingress.wires import asr, op
 from serve_app.ingress.wires.realtime import client_secrets
 from serve_app.ingress.wires.realtime import routes as realtime
 from serve_app.ingress.wires.realtime.client_secrets import ClientSecrets
+from serve_app.ingress.wires.realtime.translations import routes as translations
 from serve_app.ingress.wires.rest import jobs, models, openai, plain, speech
 from serve_app.ingress.wires.rest.answers import SIMULATED_HEADER, TIMING_HEADER
 from serve_app.ingress.wires.translate import wire as translate
@@ -113,18 +114,22 @@ def _routers(
     config: ServerConfig, backend: Backend, sockets: Sockets, signer: Signer | None
 ) -> tuple[list[APIRouter], list[APIRouter]]:
     """Those of requests, and those of live streams."""
-    secrets = ClientSecrets(config.auth, signer, sockets.served)
+    served = sockets.served
+    secrets = ClientSecrets(config.auth, signer, realtime.session_kind(served))
+    translation_secrets = ClientSecrets(config.auth, signer, translations.session_kind(config))
     requests = [
         plain.router(config, backend),
         openai.router(config, backend),
         speech.router(config, backend),
         models.router(config, backend),
         client_secrets.router(secrets),
+        client_secrets.router(translation_secrets),
     ]
     streams = [
         asr.router(sockets),
         op.router(sockets),
         realtime.router(sockets, secrets),
+        translations.router(sockets, translation_secrets),
         translate.router(sockets),
     ]
     return requests, streams

@@ -114,11 +114,7 @@ def _check_deployments(
     application: Mapping[str, Any], config: ServerConfig
 ) -> Iterator[ConfigError]:
     synthesizers = {each.name for each in config.synthesizers}
-    known = {*OWN_DEPLOYMENTS, *(model.name for model in config.models), *synthesizers}
-    if config.auth.keys_file is None:
-        known.remove(LEDGER)
-    if config.jobs is None:
-        known.remove(JOBS)
+    known = _deployments_of(config)
     seen: set[str] = set()
     streaming = {model.name: model.streaming for model in config.streaming_models}
     diarizers = {model.name: model.diarization for model in config.diarizers}
@@ -152,6 +148,14 @@ def _check_deployments(
             yield from _check_runtime_env(
                 options.get("runtime_env"), f"{place}.ray_actor_options.runtime_env"
             )
+
+
+def _deployments_of(config: ServerConfig) -> set[str]:
+    models = {model.name for model in config.models}
+    speaking = {synthesizer.name for synthesizer in config.synthesizers}
+    missing = {LEDGER} if config.auth.keys_file is None else set()
+    missing |= {JOBS} if config.jobs is None else set()
+    return {*OWN_DEPLOYMENTS, *models, *speaking} - missing
 
 
 def _check_places(

@@ -48,7 +48,7 @@ class Visitor:
         await expect(self.page.locator(place)).to_contain_text(words, timeout=TEXT_TIMEOUT_MS)
 
     async def speaks(self) -> None:
-        await self.page.get_by_role("button", name="Speak").click()
+        await self.page.get_by_role("button", name="Speak", exact=True).click()
         await self.sees("#state", "Listening")
 
     async def listens_until(self, time_s: int) -> None:
@@ -62,6 +62,11 @@ class Visitor:
         """The text when all of it is final."""
         await self.page.get_by_role("button", name="Stop").click()
         return await self.reads()
+
+    async def stops_talking(self) -> None:
+        """Wait until all is told and heard."""
+        await self.page.get_by_role("button", name="Stop").click()
+        await self.sees("#state", "Ready")
 
     async def reads(self) -> str:
         await self.sees("#state", "Ready")
@@ -108,14 +113,14 @@ async def visitor(
             await browser.close()
 
 
-def as_microphone(recording: Path, path: Path, *, lead_s: float = 1.0) -> Path:
+def as_microphone(recording: Path, path: Path, *, lead_s: float = 1.0, tail_s: float = 0.0) -> Path:
     """A recording of any kind as the WAV that Chromium takes for a microphone: 48 kHz, and quiet
-    at first, because it is heard from when the device is opened."""
+    at first, because it is heard from when the device is opened; behind its end it need not be."""
     pcm = np.frombuffer(read_recording(recording), np.int16)
     positions = np.arange(len(pcm) * 3) / 3
     loud = np.interp(positions, np.arange(len(pcm)), pcm).astype(np.int16)
-    quiet = np.zeros(round(lead_s * 48_000), np.int16)
-    write_wav(path, np.concatenate([quiet, loud]).tobytes(), 48_000)
+    lead, tail = (np.zeros(round(quiet_s * 48_000), np.int16) for quiet_s in (lead_s, tail_s))
+    write_wav(path, np.concatenate([lead, loud, tail]).tobytes(), 48_000)
     return path
 
 

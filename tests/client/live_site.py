@@ -45,12 +45,14 @@ class LiveSite:
 
 
 @asynccontextmanager
-async def live_site(config: ServerConfig = CONFIG, **host: int) -> AsyncIterator[LiveSite]:
+async def live_site(
+    config: ServerConfig = CONFIG, backend: ScriptedBackend | None = None, **host: int
+) -> AsyncIterator[LiveSite]:
     """On the loop of the test."""
     listener = socket.create_server(("127.0.0.1", 0))
     fake = FakeHost(**host)
     gate = gate_of(config.limits)
-    app = build_app(config, ScriptedBackend(hosts={"live": fake}), gate=gate)
+    app = build_app(config, backend or ScriptedBackend(hosts={"live": fake}), gate=gate)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -62,13 +64,15 @@ async def live_site(config: ServerConfig = CONFIG, **host: int) -> AsyncIterator
 
 @dataclass(slots=True)
 class Wire:
-    """Between a client and a server: passes `budgets` bytes of the client's, then is cut."""
+    """Between a client and a server: passes `budgets` bytes of the client's, then is cut; or what
+    follows is lost, where it `swallows`, until the server ends the connection."""
 
     target: int
     budgets: Iterator[int]
     is_down: bool = False
     """Whether connections end as soon as they begin."""
     stays_cut: bool = False
+    swallows: bool = False
     pause_s: float = 0.0
     """After 4 KiB of the client's."""
     port: int = 0
@@ -100,6 +104,8 @@ class Wire:
                 await far_writer.drain()
                 budget -= len(chunk)
                 await asyncio.sleep(self.pause_s)
+            if budget <= 0 and self.swallows:
+                await _swallowed(reader, back)
         self.num_cut += budget <= 0
         self.is_down = self.stays_cut and budget <= 0
         for each in (writer, far_writer):
@@ -116,6 +122,18 @@ async def wire_to(target: int, *budgets: int) -> AsyncIterator[Wire]:
         yield wire
     finally:
         server.close()
+
+
+async def _swallowed(reader: asyncio.StreamReader, back: asyncio.Task[None]) -> None:
+    swallowing = asyncio.create_task(_drained(reader))
+    await asyncio.wait({back, swallowing}, return_when="FIRST_COMPLETED")
+    swallowing.cancel()
+
+
+async def _drained(reader: asyncio.StreamReader) -> None:
+    with suppress(ConnectionError):
+        while await reader.read(4096):
+            pass
 
 
 async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

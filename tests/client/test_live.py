@@ -114,6 +114,34 @@ async def test_a_server_that_shuts_down_is_left_for_the_next_one() -> None:
     assert first.host.num_opened == 1
 
 
+async def test_who_speaks_and_is_told_that_nothing_came_was_cut_off_and_comes_back() -> None:
+    streams = CONFIG.streams.model_copy(update={"idle_timeout_s": 0.5})
+    config = CONFIG.model_copy(update={"streams": streams})
+    async with live_site(config) as site, wire_to(site.port, 150_000) as wire:
+        *_, whole = await texts_of(LiveStream(site.url))
+        wire.swallows = True
+        stream = LiveStream(wire.url)
+        texts = await texts_of(stream)
+    assert texts[-1].is_final
+    assert only_grew(texts)
+    assert stream.num_returns == 1
+    # What was heard before the cut is a segment of its own, so the words about it are others.
+    said, wanted = texts[-1].text.split(), whole.text.split()
+    assert abs(len(said) - len(wanted)) <= 1
+    assert said[:40] == wanted[:40]
+
+
+async def test_who_says_nothing_is_told_so_and_does_not_come_back() -> None:
+    streams = CONFIG.streams.model_copy(update={"idle_timeout_s": 0.5})
+    config = CONFIG.model_copy(update={"streams": streams})
+    async with live_site(config) as site, LiveStream(site.url) as stream:
+        await stream.send(AUDIO[:BLOCK_BYTES])
+        with pytest.raises(StreamEndedError, match=r"0\.5 s"):
+            async for _ in stream:
+                pass
+    assert stream.num_returns == 0
+
+
 async def test_a_proxy_that_has_just_lost_its_ingress_is_asked_again() -> None:
     """Serve's own 500, which says nothing of the server behind it."""
     async with live_site() as site, wire_to(site.port, 50_000) as wire:

@@ -140,6 +140,26 @@ async def test_one_more_than_may_wait_is_refused_at_once() -> None:
         assert (await replica.synthesize(sentence())).pcm
 
 
+async def test_a_text_that_has_begun_is_brought_to_its_end() -> None:
+    model = Held()
+    config = CONFIG.model_copy(update={"max_waiting": 1})
+    async with local_synthesizer(config, model) as replica:
+        parts = replica.speak(spoken())
+        await anext(parts)
+        model.may_speak.clear()
+        model.has_begun.clear()
+        others = [asyncio.create_task(replica.synthesize(sentence())) for _ in range(2)]
+        await asyncio.to_thread(model.has_begun.wait)
+        rest = asyncio.create_task(_rest_of(parts))
+        model.may_speak.set()
+        assert len(await rest) == 2
+        await asyncio.gather(*others)
+
+
+async def _rest_of(parts: AsyncGenerator[SpeechPart, None]) -> list[SpeechPart]:
+    return [part async for part in parts]
+
+
 async def test_what_cannot_be_spoken_fails_alone_and_does_no_harm() -> None:
     model = Held(*[UnspeakableError("no letters")] * 20)
     async with local_synthesizer(CONFIG, model) as replica:

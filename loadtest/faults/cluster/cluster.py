@@ -67,12 +67,17 @@ class Cluster:
         address = f"http://{self.head.host.address}:{DASHBOARD_PORT}"
         self._run("ray.serve.scripts", "deploy", str(path), "--address", address)
 
-    def drain(self, node: Node, *, within_s: float) -> None:
-        """`ray drain-node`: it is to be empty within that time, and is ended then."""
-        reason = ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "replaced"]
-        deadline = ["--deadline-remaining-seconds", str(round(within_s))]
-        names = ["--address", self.head.gcs, "--node-id", self.node_id(node)]
-        self._run("ray.scripts.scripts", "drain-node", *names, *reason, *deadline)
+    def drain(self, node: Node, *, within_s: float) -> str:
+        """`chorus drain` on the node itself, as its pod's `preStop` does; what it said last.
+
+        Raises:
+            AssertionError: it was not empty in time.
+        """
+        words = ["drain", "--node-id", self.node_id(node), "--timeout", str(within_s)]
+        token = Path(self.environment["RAY_AUTH_TOKEN_PATH"]).read_text().strip()
+        address = self.head.host.address
+        given = {"RAY_ADDRESS": self.head.gcs, "FQ_RAY_IP": address, "RAY_AUTH_TOKEN": token}
+        return self._run("serve_app.cli", *words, host=node.host, given=given)
 
     def node_id(self, node: Node) -> str:
         """As Ray calls it."""
@@ -98,11 +103,19 @@ class Cluster:
         told: dict[str, Any] = self._dashboard("/api/serve/applications/")["applications"]["chorus"]
         return told
 
-    def _run(self, module: str, *words: str) -> None:
+    def _run(
+        self,
+        module: str,
+        *words: str,
+        host: network.Host | None = None,
+        given: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         command = [sys.executable, "-m", module, *words]
-        environment = {**os.environ, **self.environment}
+        environment = {**os.environ, **self.environment, **given}
+        command = command if host is None else host.command(*command)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout.strip().rpartition("\n")[2]
 
     def replicas(self, deployment: str = "") -> list[tuple[Node, psutil.Process]]:
         return [

@@ -10,13 +10,15 @@ Each holds without the others. What the kernel or the machine lacks is left out,
 
 import ctypes
 import errno
+import os
 import platform
 import resource
 import struct
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from serve_app.audio.sandbox.system_calls import AUDIT_ARCH, OF_ITSELF, PLAIN
+from serve_app.audio.sandbox.system_calls import AUDIT_ARCH, OF_ITSELF, PLAIN, READING
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -25,11 +27,13 @@ _PR_SET_NO_NEW_PRIVS = 38
 """<linux/prctl.h>, <linux/seccomp.h>"""
 _CAPABILITY_VERSION_3 = 0x20080522
 """<linux/capability.h>"""
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
 """System calls that have one number everywhere."""
 _LANDLOCK_ASK_VERSION = 1
 _LANDLOCK_FILES: Mapping[int, int] = {1: 13, 2: 14, 3: 15, 5: 16}
 """Version -> how many rights on files it knows, from the lowest bit up: <linux/landlock.h>"""
+_LANDLOCK_BENEATH, _LANDLOCK_READ = 1, 0b1100
+"""A rule of a folder; to read files and to list folders."""
 _LANDLOCK_NETWORK, _LANDLOCK_SCOPES = 0b11, 0b11
 """Bind and connect TCP (version 4); reach abstract sockets and signal others (version 6)."""
 
@@ -43,20 +47,22 @@ ALL = frozenset({"landlock", "limits", "capabilities", "seccomp"})
 """What `confine` returns where nothing is missing."""
 
 
-def confine(wanted: Collection[str] = ALL) -> list[str]:
+def confine(wanted: Collection[str] = ALL, *, readable: str = "") -> list[str]:
     """Give up what is listed above. Open descriptors stay usable; nothing of it can be undone.
 
-    Returns the names of what holds.
+    What is in the folder `readable`, if there is one, can be read all the same. Returns the names
+    of what holds.
 
     Raises:
         OSError: what every kernel grants is refused.
     """
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     barriers: tuple[tuple[str, Callable[[], bool]], ...] = (
-        ("landlock", _close_the_file_system),  # needs a descriptor, so it comes before the limits
+        # needs a descriptor, so it comes before the limits
+        ("landlock", partial(_close_the_file_system, readable)),
         ("limits", _allow_no_descriptors),
         ("capabilities", _drop_capabilities),
-        ("seccomp", _filter_system_calls),
+        ("seccomp", partial(_filter_system_calls, reads=bool(readable))),
     )
     return [name for name, raise_it in barriers if name in wanted and raise_it()]
 
@@ -72,8 +78,8 @@ def _drop_capabilities() -> bool:
     return True
 
 
-def _close_the_file_system() -> bool:
-    """Landlock with no exceptions: whatever a rule could allow is refused."""
+def _close_the_file_system(readable: str) -> bool:
+    """Landlock with no exception but one: whatever a rule could allow is refused."""
     version = _libc.syscall(
         _LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_ASK_VERSION
     )
@@ -87,9 +93,20 @@ def _close_the_file_system() -> bool:
         handled += struct.pack("=Q", _LANDLOCK_SCOPES)
     ruleset = _libc.syscall(_LANDLOCK_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
     _check(ruleset)
+    if readable:
+        _open_again(ruleset, readable)
     _check(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0))
     _libc.close(ruleset)
     return True
+
+
+def _open_again(ruleset: int, folder: str) -> None:
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        rule = struct.pack("=Qi", _LANDLOCK_READ, descriptor)
+        _check(_libc.syscall(_LANDLOCK_ADD_RULE, ruleset, _LANDLOCK_BENEATH, rule, 0))
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,24 +124,25 @@ class _Instruction:
         )
 
 
-def _filter_system_calls() -> bool:
+def _filter_system_calls(*, reads: bool) -> bool:
     arch = AUDIT_ARCH.get(platform.machine())
     if arch is None:
         return False
-    instructions = b"".join(each.packed() for each in _filter(arch))
+    instructions = b"".join(each.packed() for each in _filter(arch, reads=reads))
     held = ctypes.create_string_buffer(instructions)
     program = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(held))
     # No where the kernel has no filters, or where a container's own profile refuses further ones.
     return bool(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0) == 0)
 
 
-def _filter(arch: int) -> Iterator[_Instruction]:
+def _filter(arch: int, *, reads: bool) -> Iterator[_Instruction]:
     machine, own_pid = platform.machine(), _libc.getpid()
+    plain = (*PLAIN[machine], *(READING[machine] if reads else ()))
     yield _Instruction(_LOAD, _ARCH_AT)
     yield _Instruction(_JUMP_IF_EQUAL, arch, skipped_if_true=1)
     yield _Instruction(_RETURN, _KILL)
     yield _Instruction(_LOAD, _NUMBER_AT)
-    for number in PLAIN[machine]:
+    for number in plain:
         yield _Instruction(_JUMP_IF_EQUAL, number, skipped_if_false=1)
         yield _Instruction(_RETURN, _ALLOW)
     for number, is_pid in OF_ITSELF[machine]:

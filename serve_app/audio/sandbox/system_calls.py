@@ -32,6 +32,14 @@ PLAIN: Mapping[str, tuple[int, ...]] = {
 }
 """Allowed with any arguments."""
 
+READING: Mapping[str, tuple[int, ...]] = {
+    # open, stat, fstat, lstat, ioctl, pread64, access, fcntl, getdents64, openat, newfstatat, statx
+    "x86_64": (2, 4, 5, 6, 16, 17, 21, 72, 217, 257, 262, 332),
+    # fcntl, ioctl, faccessat, openat, getdents64, pread64, newfstatat, fstat, statx
+    "aarch64": (25, 29, 48, 56, 61, 67, 79, 80, 291),
+}
+"""Allowed as well to who may read files; which ones, Landlock says."""
+
 _PRLIMIT_X86_64, _TGKILL_X86_64 = 302, 234
 _PRLIMIT_AARCH64, _TGKILL_AARCH64 = 261, 131
 

@@ -44,8 +44,8 @@ class Synthesizer:
     async def synthesize(self, request: SynthesisRequest) -> Speech:
         """See `SentenceSynthesizer`. What is longer than a sentence is spoken in pieces."""
         pieces = [
-            await self._turns.synthesize(replace(request, text=sentence))
-            for sentence in self._sentences(request.text)
+            await self._turns.synthesize(replace(request, text=sentence), has_begun=index > 0)
+            for index, sentence in enumerate(self._sentences(request.text))
         ]
         return Speech(b"".join(piece.pcm for piece in pieces), request.sample_rate_hz)
 
@@ -54,7 +54,8 @@ class Synthesizer:
         sentences = self._sentences(request.text)
         with closing(Encoder(request.format, request.sample_rate_hz)) as encoder:
             for index, sentence in enumerate(sentences):
-                speech = await self._turns.synthesize(_sentence(request, sentence))
+                wanted = _sentence(request, sentence)
+                speech = await self._turns.synthesize(wanted, has_begun=index > 0)
                 is_last = index == len(sentences) - 1
                 data = await asyncio.to_thread(encoder.encode, speech.pcm, is_last=is_last)
                 for part in _parts(data, speech.duration_s):

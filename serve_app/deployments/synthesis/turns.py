@@ -70,8 +70,9 @@ class Turns:
         """Whether the replica should be replaced: its model speaks no more."""
         return self._num_failures >= _MAX_FAILURES
 
-    async def synthesize(self, request: SynthesisRequest) -> Speech:
-        """See `SentenceSynthesizer`.
+    async def synthesize(self, request: SynthesisRequest, *, has_begun: bool = False) -> Speech:
+        """See `SentenceSynthesizer`. What `has_begun` is a later sentence of a text, which waits
+        however many do, so that it is brought to its end.
 
         Raises:
             AtCapacityError: too many wait.
@@ -81,7 +82,7 @@ class Turns:
         name = self._model.info.name
         if self.is_broken:
             raise ModelBrokenError(name)
-        if self.num_waiting >= self._max_waiting:
+        if self.num_waiting >= self._max_waiting and not has_begun:
             raise AtCapacityError(f"the queue of {name} is full", _RETRY_AFTER_S)
         came_at = time.monotonic()
         with self._inside():

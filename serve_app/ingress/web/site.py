@@ -15,7 +15,8 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_PAGE = "index.html"
+_PAGES = {"transcribe": "index.html", "translate": "translate.html"}
+"""By `mode` in the query of `/`."""
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -49,7 +50,7 @@ _FILES: Mapping[str, bytes] = {
 """Of `/`, and what `reference` shows the OpenAPI document with."""
 _TAGS = {name: f'"{hashlib.sha256(body).hexdigest()[:16]}"' for name, body in _FILES.items()}
 
-PATHS = frozenset(f"/web/{name}" for name in _FILES if name != _PAGE)
+PATHS = frozenset(f"/web/{name}" for name in _FILES if name not in _PAGES.values())
 """Read by anybody: the page has to be there before it can ask for a key."""
 
 
@@ -72,8 +73,9 @@ def prefers_html(accept: str) -> bool:
 
 
 def page(request: Request) -> Response:
-    """The page, for whoever `prefers_html`."""
-    response = _file(_PAGE, request)
+    """The page, for whoever `prefers_html`; a mode that there is not is the first."""
+    mode = request.query_params.get("mode", "")
+    response = _file(_PAGES.get(mode, _PAGES["transcribe"]), request)
     response.headers["Vary"] = "Accept"
     return response
 

@@ -46,7 +46,7 @@ class ConversationSettings:
     max_under_way: int = 4
     """Utterances that are not told yet; while there are so many, no more is heard."""
     patience_s: float = 30.0
-    """For room at the models, from when an utterance was heard."""
+    """For room at the model, or at a voice, each time that one is asked."""
     quiet_s: float | None = 0.9
     """Without any audio arriving, after which an utterance has ended; None: never."""
     half_duplex: bool = False
@@ -157,17 +157,12 @@ class Conversation:
 
     async def _begin(self, spoken: Spoken) -> None:
         translator, speaker = self._translator, self._speaker
+        span = spoken.start_sample / SAMPLE_RATE_HZ, spoken.end_sample / SAMPLE_RATE_HZ
 
         async def translations(turn: Turn) -> AsyncIterator[Translation]:
             yield await turn.persist(lambda: translator.translate(spoken))
 
         async def work(turn: Turn) -> None:
-            await tell_translations(
-                turn,
-                translations(turn),
-                speaker,
-                start_s=spoken.start_sample / SAMPLE_RATE_HZ,
-                end_s=spoken.end_sample / SAMPLE_RATE_HZ,
-            )
+            await tell_translations(turn, translations(turn), speaker, span=lambda: span)
 
         await self._turns.begin(self._number, work, ended_at=self._ended_at)

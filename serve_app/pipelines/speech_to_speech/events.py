@@ -75,4 +75,10 @@ class Done:
     """And to its first sound; below zero where that came while it was still being spoken."""
 
 
-ConversationEvent: TypeAlias = SpeechStarted | SpeechStopped | Translated | Sound | Failed | Done
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The stream has been heard to its end, and all is told."""
+
+
+UtteranceEvent: TypeAlias = SpeechStarted | SpeechStopped | Translated | Sound | Failed | Done
+ConversationEvent: TypeAlias = UtteranceEvent | Finished

@@ -4,7 +4,7 @@ A sentence is spoken as soon as it is whole and will not change; it is on its wa
 while the next one is spoken.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -61,16 +61,17 @@ async def tell_translations(
     translations: AsyncIterator[Translation],
     speaker: Speaker | None,
     *,
-    start_s: float,
-    end_s: float | None = None,
+    span: Callable[[], tuple[float, float]],
 ) -> None:
-    """Tell one utterance; without `speaker` its texts alone.
+    """Tell one utterance; without `speaker` its texts alone. `span` says from when to when in the
+    stream it goes, as far as that is known.
 
     Raises:
         SpeechError: what came between.
     """
     num_spoken = part = 0
     async for each in translations:
+        start_s, end_s = span()
         await turn.tell(
             Translated(
                 turn.number,
@@ -79,7 +80,7 @@ async def tell_translations(
                 each.text,
                 each.source_text,
                 start_s,
-                start_s if end_s is None else end_s,
+                end_s,
                 each.is_final,
             )
         )

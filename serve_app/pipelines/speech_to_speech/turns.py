@@ -17,6 +17,7 @@ from serve_app.pipelines.speech_to_speech.events import (
     ConversationEvent,
     Done,
     Failed,
+    Finished,
     Outcome,
     Sound,
     Translated,
@@ -41,7 +42,7 @@ class Turn:
         self.number = number
         self.ended_at = ended_at
         """When the end of its speech had arrived, by `time.monotonic`; None while it goes on."""
-        self._give_up_at = time.monotonic() + patience_s
+        self._patience_s = patience_s
         self._untold: asyncio.Queue[ConversationEvent | None] = asyncio.Queue(_MAX_UNTOLD)
 
     async def tell(self, event: ConversationEvent | None) -> None:
@@ -58,14 +59,14 @@ class Turn:
         Raises:
             SpeechError: what `call` raises, at once; a want of capacity when patience ends.
         """
-        pause_s = _FIRST_PAUSE_S
+        pause_s, give_up_at = _FIRST_PAUSE_S, time.monotonic() + self._patience_s
         while True:
             try:
                 return await call()
             except KeyLimitError:
                 raise
             except CapacityError:
-                if time.monotonic() + pause_s > self._give_up_at:
+                if time.monotonic() + pause_s > give_up_at:
                     raise
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S)
@@ -183,4 +184,5 @@ class Turns:
             await self._unread.put(account.done())
             self._num_under_way -= 1
             self._room.release()
+        await self._unread.put(Finished())
         await self._unread.put(None)

@@ -175,15 +175,13 @@ def test_a_sentence_that_takes_too_long_ends_and_the_next_is_spoken() -> None:
     synthesizer.close()
 
 
-def test_a_voice_that_this_espeak_lacks_is_said_so() -> None:
+def test_a_configured_voice_that_this_espeak_lacks_is_a_mistake_of_the_configuration() -> None:
     voices = {"en": [{"name": "zoe", "speaker": "en-xx+q9"}]}
     config = SynthesizerConfig.model_validate(
         {"name": "espeak", "kind": "espeak", "languages": ["en"], "voices": voices}
     )
-    synthesizer = EspeakSynthesizer(config)
-    with pytest.raises(UnspeakableError, match="no voice en-xx"):
-        synthesizer.synthesize(SynthesisRequest("hello", "zoe"))
-    synthesizer.close()
+    with pytest.raises(ConfigError, match="voices: zoe: this espeak-ng has no voice en-xx"):
+        EspeakSynthesizer(config)
 
 
 def test_where_there_is_no_espeak_it_is_said_what_to_install(

@@ -7,7 +7,7 @@ from typing import Any
 
 from serve_app.audio.voice import LoudnessDetector, VoiceActivity
 from serve_app.pipelines.speech_to_speech.conversation import Conversation, ConversationSettings
-from serve_app.pipelines.speech_to_speech.events import ConversationEvent
+from serve_app.pipelines.speech_to_speech.events import Finished, UtteranceEvent
 from serve_app.pipelines.speech_to_speech.fake import FakeSpeaker, FakeTranslator
 
 LIMIT_S = 30
@@ -46,7 +46,7 @@ async def told(
     translator: FakeTranslator,
     speaker: FakeSpeaker | None,
     **other: Any,
-) -> list[ConversationEvent]:
+) -> list[UtteranceEvent]:
     """All that is told of a talk that ends by itself."""
     conversation = Conversation(translator, speaker, settings(**other))
 
@@ -58,9 +58,10 @@ async def told(
     feeding = asyncio.create_task(feed())
     try:
         async with asyncio.timeout(LIMIT_S):
-            events = [event async for event in conversation.events()]
+            *events, finished = [event async for event in conversation.events()]
             await feeding
     finally:
         feeding.cancel()
         await conversation.close()
-    return events
+    assert isinstance(finished, Finished)
+    return events  # type: ignore[return-value]  # it is the last, and only the last

@@ -16,13 +16,13 @@ from serve_app.errors import (
 from serve_app.pipelines.speech_to_speech import turns
 from serve_app.pipelines.speech_to_speech.conversation import Conversation
 from serve_app.pipelines.speech_to_speech.events import (
-    ConversationEvent,
     Done,
     Failed,
     Sound,
     SpeechStarted,
     SpeechStopped,
     Translated,
+    UtteranceEvent,
 )
 from serve_app.pipelines.speech_to_speech.fake import (
     FakeSpeaker,
@@ -42,11 +42,11 @@ from tests.pipelines.speech_to_speech.talks import (
 pytestmark = pytest.mark.asyncio
 
 
-def of(events: list[ConversationEvent], utterance: int) -> list[ConversationEvent]:
+def of(events: list[UtteranceEvent], utterance: int) -> list[UtteranceEvent]:
     return [event for event in events if event.utterance == utterance]
 
 
-def kinds(events: list[ConversationEvent]) -> list[str]:
+def kinds(events: list[UtteranceEvent]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
@@ -54,7 +54,7 @@ def utterances(seed: int, num: int) -> bytes:
     return b"".join(speech(seed + i, 0.4) + silence(0.6) for i in range(num))
 
 
-def check_order(events: list[ConversationEvent]) -> None:
+def check_order(events: list[UtteranceEvent]) -> None:
     """What is told of utterances, but that they began and ended, is told one after the other."""
     in_turn = [e for e in events if not isinstance(e, SpeechStarted | SpeechStopped)]
     numbers = [event.utterance for event in in_turn]
@@ -129,7 +129,7 @@ async def test_a_commit_ends_an_utterance_and_silence_has_none() -> None:
     await conversation.feed(speech(1, 0.4))
     await conversation.commit()
     await conversation.finish()
-    events = [event async for event in conversation.events()]
+    *events, _ = [event async for event in conversation.events()]
     await conversation.close()
     assert kinds(of(events, 0))[:3] == ["SpeechStarted", "SpeechStopped", "Translated"]
     assert [e.utterance for e in events if isinstance(e, Done)] == [0]

@@ -8,17 +8,22 @@ from serve_app.errors import UnsupportedOptionError
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.sockets.stream import Stream
 from serve_app.ingress.sockets.translation.asked import AskedConversation
+from serve_app.models.protocols import StreamOptions
 from serve_app.pipelines.speech_to_speech.conversation import (
     Conversation,
     ConversationSettings,
 )
 from serve_app.pipelines.speech_to_speech.events import ConversationEvent, Done, Outcome
 from serve_app.pipelines.speech_to_speech.speaking import ChosenVoice, Speaker, VoicedSpeaker
+from serve_app.pipelines.speech_to_speech.streamed import StreamedConversation
 from serve_app.pipelines.speech_to_speech.translating import RecordingTranslator
+from serve_app.pipelines.streaming.session import SessionSettings, StreamSession
 from serve_app.pipelines.transcription import TranscriptionRequest
 
 
-class SpokenStream(Stream[AskedConversation, Conversation, ConversationEvent]):
+class SpokenStream(
+    Stream[AskedConversation, Conversation | StreamedConversation, ConversationEvent]
+):
     """One conversation. See `Stream`."""
 
     def __init__(
@@ -43,6 +48,7 @@ class SpokenStream(Stream[AskedConversation, Conversation, ConversationEvent]):
             raise UnsupportedOptionError("model", "cannot change in the middle")
         self.asked = asked
         session = await self._session()
+        assert isinstance(session, Conversation), "who asks for changes has a model for recordings"
         session.configure(self._translator(asked), self._speaker(asked))
 
     async def events(self) -> AsyncIterator[ConversationEvent]:
@@ -55,22 +61,41 @@ class SpokenStream(Stream[AskedConversation, Conversation, ConversationEvent]):
     def patience_s(self) -> float:
         return self._config.translation.patience_s
 
-    async def _begun_with(self, asked: AskedConversation) -> Conversation:
-        settings = self._config.translation
-        return Conversation(
-            self._translator(asked),
-            self._speaker(asked),
-            ConversationSettings(
-                voice_activity=asked.voice_activity,
-                max_utterance_s=settings.max_utterance_s,
-                max_stream_s=self._config.streams.max_stream_s,
-                max_under_way=settings.max_under_way,
-                patience_s=settings.patience_s,
-                quiet_s=asked.quiet_s,
-                half_duplex=asked.half_duplex,
-                new_detector=DETECTORS[self._config.streams.voice_detector],
-            ),
+    async def _begun_with(self, asked: AskedConversation) -> Conversation | StreamedConversation:
+        settings = self._settings(asked)
+        if asked.model.streaming is None:
+            return Conversation(self._translator(asked), self._speaker(asked), settings)
+        pair = (asked.direction.source or "", asked.direction.target)
+        session = await self._streamed(asked, asked.model.streaming.cold_start_s)
+        return StreamedConversation(session, pair, self._speaker(asked), settings)
+
+    def _settings(self, asked: AskedConversation) -> ConversationSettings:
+        own = self._config.translation
+        return ConversationSettings(
+            voice_activity=asked.voice_activity,
+            max_utterance_s=own.max_utterance_s,
+            max_stream_s=self._config.streams.max_stream_s,
+            max_under_way=own.max_under_way,
+            patience_s=own.patience_s,
+            quiet_s=asked.quiet_s,
+            half_duplex=asked.half_duplex,
+            new_detector=DETECTORS[self._config.streams.voice_detector],
         )
+
+    async def _streamed(self, asked: AskedConversation, patience_s: float) -> StreamSession:
+        streams = self._config.streams
+        options = StreamOptions(
+            asked.direction.source, asked.direction.target, blank_s=streams.blank_s
+        )
+        settings = SessionSettings(
+            max_ahead_s=streams.max_ahead_s,
+            max_stream_s=streams.max_stream_s,
+            voice_activity=asked.voice_activity,
+            patience_s=patience_s,
+            new_detector=DETECTORS[streams.voice_detector],
+        )
+        host = self._backend.stream_host(asked.model.name)
+        return await StreamSession.open(host, options, settings)
 
     def _translator(self, asked: AskedConversation) -> RecordingTranslator:
         model, timeout_s = asked.model, self._config.limits.request_timeout_s

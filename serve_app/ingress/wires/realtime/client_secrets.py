@@ -1,4 +1,4 @@
-"""`POST /v1/realtime/client_secrets`: a session, in; a secret that opens it once or more, out.
+"""`POST …/client_secrets`: a session, in; a secret that opens it once or more, out.
 
 Nothing is stored: the secret carries the session, signed, so that any ingress replica can read it.
 Where the server asks for no keys there is nothing to protect; a secret is signed there as well,
@@ -7,6 +7,7 @@ with what everybody knows, so that clients that fetch one first work, on every r
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
@@ -19,13 +20,9 @@ from serve_app.ingress.auth.door import CLAIMS, KEY, presented_by
 from serve_app.ingress.auth.keys import Key
 from serve_app.ingress.auth.secrets import PREFIX, Claims, Signer
 from serve_app.ingress.bodies import read_json
-from serve_app.ingress.served import ServedModels
-from serve_app.ingress.wires.realtime.items import new_id
-from serve_app.ingress.wires.realtime.settings import settings_of, updated
 from serve_app.ingress.wires.rest.answers import PROBLEMS
 from serve_app.transcript.render import Json
 
-PATH = "/v1/realtime"
 _MAX_BODY_BYTES = 64 * 1024
 _DEFAULT_S, _MIN_S, _MAX_S = 600, 10, 7200
 """OpenAI's own bounds."""
@@ -37,10 +34,10 @@ def router(secrets: "ClientSecrets") -> APIRouter:
     routes = APIRouter(tags=["OpenAI"])
 
     @routes.post(
-        f"{PATH}/client_secrets",
-        summary="A secret for a browser, to open one session with",
+        f"{secrets.path}/client_secrets",
+        summary=f"A secret for a browser, to open a session of {secrets.path} with",
         responses={400: PROBLEMS[400], 408: PROBLEMS[408], 429: PROBLEMS[429], 503: PROBLEMS[503]},
-        openapi_extra=_BODY,
+        openapi_extra=_body_schema(secrets.described),
     )
     async def client_secrets(http: Request) -> dict[str, Any]:
         return dict(await secrets.make(http))
@@ -48,19 +45,32 @@ def router(secrets: "ClientSecrets") -> APIRouter:
     return routes
 
 
+@dataclass(frozen=True, slots=True)
+class SessionKind:
+    """Sessions of one path."""
+
+    path: str
+    described: str
+    """What its `session` is, for OpenAPI."""
+    shown: Callable[[Any], Mapping[str, Json]]
+    """A session as a client is shown it; raises any `RequestError` where that cannot be had."""
+
+
 class ClientSecrets:
-    """Makes them, and finds what one has brought along. `clock` gives Unix seconds."""
+    """Makes those of one path, and finds what one has brought along."""
 
     def __init__(
         self,
         auth: AuthConfig,
         signer: Signer | None,
-        served: ServedModels,
+        kind: SessionKind,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` gives Unix seconds."""
+        self.path, self.described = kind.path, kind.described
+        self._shown = kind.shown
         self._asks_for_keys = auth.keys_file is not None
         self._signer = signer if self._asks_for_keys else signer or _OPEN
-        self._served = served
         self._clock = clock
 
     async def make(self, request: Request) -> dict[str, Json]:
@@ -78,15 +88,14 @@ class ClientSecrets:
             request, max_bytes=_MAX_BODY_BYTES, known_fields=("session", "expires_after")
         )
         session = body.get("session") or {}
-        settings = updated(settings_of(None, self._served), session, self._served)
+        shown = self._shown(session)
         expires_at = int(self._clock()) + _lifetime_s(body.get("expires_after"))
         key: Key | None = request.scope.get("state", {}).get(KEY)
         name, fingerprint = ("", "") if key is None else (key.name, key.fingerprint)
         try:
-            value = self._signer.sign(Claims(name, fingerprint, expires_at, PATH, session))
+            value = self._signer.sign(Claims(name, fingerprint, expires_at, self.path, session))
         except ValueError as error:
             raise InvalidOptionError("session", str(error)) from error
-        shown = settings.shown(new_id("sess"))
         return {"value": value, "expires_at": expires_at, "session": shown}
 
     def session_of(self, scope: Scope) -> Mapping[str, Any]:
@@ -103,7 +112,7 @@ class ClientSecrets:
             return {}
         if not self._signer.signed(presented or ""):
             return {}  # somebody else's; here no key is wrong
-        return self._signer.verify(presented or "", PATH, self._clock()).session
+        return self._signer.verify(presented or "", self.path, self._clock()).session
 
 
 def _lifetime_s(value: Any) -> int:
@@ -119,28 +128,29 @@ def _lifetime_s(value: Any) -> int:
     return seconds
 
 
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "expires_after": {
-                            "type": "object",
-                            "properties": {
-                                "anchor": {"type": "string", "enum": ["created_at"]},
-                                "seconds": {"type": "integer", "minimum": 10, "maximum": 7200},
+def _body_schema(session: str) -> dict[str, Any]:
+    return {
+        "requestBody": {
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {
+                            "expires_after": {
+                                "type": "object",
+                                "properties": {
+                                    "anchor": {"type": "string", "enum": ["created_at"]},
+                                    "seconds": {"type": "integer", "minimum": 10, "maximum": 7200},
+                                },
+                            },
+                            "session": {
+                                "type": "object",
+                                "description": session,
                             },
                         },
-                        "session": {
-                            "type": "object",
-                            "description": "As of `session.update`; `type` is `transcription`.",
-                        },
-                    },
+                    }
                 }
             }
         }
     }
-}

@@ -1,19 +1,36 @@
 """WebSocket `/v1/realtime`, and how a session begins."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import shown
+from serve_app.ingress.served import ServedModels
 from serve_app.ingress.sockets.connection import Connection, query_of
 from serve_app.ingress.sockets.serving import Sockets
 from serve_app.ingress.sockets.transcription.asked import Asked
 from serve_app.ingress.sockets.transcription.stream import TextStream
-from serve_app.ingress.wires.realtime.client_secrets import PATH, ClientSecrets
+from serve_app.ingress.wires.realtime.client_secrets import ClientSecrets, SessionKind
+from serve_app.ingress.wires.realtime.items import new_id
 from serve_app.ingress.wires.realtime.settings import Settings, settings_of, updated
 from serve_app.ingress.wires.realtime.wire import RealtimeWire
+from serve_app.transcript.render import Json
 
+PATH = "/v1/realtime"
 _QUERY = ("intent", "model")
+
+
+def session_kind(served: ServedModels) -> SessionKind:
+    """For client secrets."""
+
+    def shown_session(session: Any) -> Mapping[str, Json]:
+        return updated(settings_of(None, served), session, served).shown(new_id("sess"))
+
+    described = "As of `session.update`; `type` is `transcription`."
+    return SessionKind(PATH, described, shown_session)
 
 
 def router(sockets: Sockets, secrets: ClientSecrets) -> APIRouter:

@@ -6,15 +6,22 @@ then nothing of that update holds.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from serve_app.audio.frames import PACKET_RATES_HZ, Encoding, PacketFormat
 from serve_app.audio.voice import VoiceActivity
 from serve_app.config import ModelConfig
-from serve_app.errors import InvalidOptionError, RequestError, UnsupportedOptionError
+from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import shown
 from serve_app.ingress.served import ServedModels, language_of
 from serve_app.ingress.sockets.transcription.asked import Asked, streaming_model
+from serve_app.ingress.wires.realtime.bodies import (
+    check_names,
+    number_of,
+    object_of,
+    text_of,
+    unknown,
+)
 from serve_app.models.protocols import StreamOptions
 from serve_app.transcript.render import Json
 
@@ -32,8 +39,6 @@ _SERVER_VAD = VoiceActivity(threshold=0.5, prefix_padding_s=0.3, silence_s=0.5)
 _MAX_PADDING_MS, _MAX_SILENCE_MS = 5_000, 30_000
 _NO_RESPONSES = ("create_response", "interrupt_response")
 """Of `turn_detection`: about answers of a model, of which a transcription session has none."""
-
-Body: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def updated(settings: Settings, session: Any, served: ServedModels) -> Settings:
     Raises:
         RequestError: something of it cannot be honoured.
     """
-    body = _object(session, "session")
+    body = object_of(session, "session")
     for name, value in body.items():
         path = f"session.{name}"
         match name:
@@ -124,17 +129,17 @@ def updated(settings: Settings, session: Any, served: ServedModels) -> Settings:
             case "id" | "object" | "expires_at" | "client_secret":
                 pass  # Clients send back what they were shown.
             case _:
-                raise _unknown(path)
+                raise unknown(path)
     return settings
 
 
 def _with_audio(settings: Settings, value: Any, path: str, served: ServedModels) -> Settings:
-    audio = _object(value, path)
+    audio = object_of(value, path)
     for name in audio:
         if name != "input":
             raise UnsupportedOptionError(f"{path}.{name}", "a transcription session has input only")
     path = f"{path}.input"
-    for name, part in _object(audio.get("input", {}), path).items():
+    for name, part in object_of(audio.get("input", {}), path).items():
         place = f"{path}.{name}"
         match name:
             case "format":
@@ -147,7 +152,7 @@ def _with_audio(settings: Settings, value: Any, path: str, served: ServedModels)
                 if part is not None:
                     raise UnsupportedOptionError(place, "no noise is reduced here: only null")
             case _:
-                raise _unknown(place)
+                raise unknown(place)
     return settings
 
 
@@ -171,8 +176,8 @@ def _logprobs(value: Any, path: str) -> bool:
 def _with_format(settings: Settings, value: Any, path: str) -> Settings:
     if value is None:
         return replace(settings, format_name="audio/pcm", rate_hz=_PCM_RATE_HZ)
-    body = _object(value, path)
-    _check_names(body, ("type", "rate"), path)
+    body = object_of(value, path)
+    check_names(body, ("type", "rate"), path)
     name = body.get("type", settings.format_name)
     if not isinstance(name, str) or name not in _ENCODINGS:
         raise InvalidOptionError(
@@ -192,10 +197,10 @@ def _with_transcription(
 ) -> Settings:
     if value is None:
         return replace(settings, transcribes=False)
-    body = _object(value, path)
+    body = object_of(value, path)
     settings = replace(settings, transcribes=True)
     if body.get("model") is not None:
-        named = settings_of(_text(body["model"], f"{path}.model"), served)
+        named = settings_of(text_of(body["model"], f"{path}.model"), served)
         settings = replace(settings, model=named.model, model_name=named.model_name)
         if settings.language not in {None, *settings.model.languages}:
             settings = replace(settings, language=None)
@@ -205,7 +210,7 @@ def _with_transcription(
             case "model":
                 pass
             case "language":
-                language = _text(part, place) if part is not None else ""
+                language = text_of(part, place) if part is not None else ""
                 settings = replace(settings, language=_language(settings, language))
             case "languages":
                 settings = replace(settings, language=_only_language(settings, part, place))
@@ -213,7 +218,7 @@ def _with_transcription(
                 if part:
                     raise UnsupportedOptionError(place, "no served model takes it")
             case _:
-                raise _unknown(place)
+                raise unknown(place)
     return settings
 
 
@@ -228,13 +233,13 @@ def _only_language(settings: Settings, value: Any, path: str) -> str | None:
         return settings.language
     if len(value) > 1:
         raise UnsupportedOptionError(path, "one language at most; without any the model finds out")
-    return _language(settings, _text(value[0], path))
+    return _language(settings, text_of(value[0], path))
 
 
 def _with_turns(settings: Settings, value: Any, path: str) -> Settings:
     if value is None:
         return replace(settings, voice_activity=None)
-    body = _object(value, path)
+    body = object_of(value, path)
     kind = body.get("type", "server_vad")
     if kind != "server_vad":
         raise UnsupportedOptionError(
@@ -247,43 +252,15 @@ def _with_turns(settings: Settings, value: Any, path: str) -> Settings:
             continue
         match name:
             case "threshold":
-                voice = replace(voice, threshold=_number(part, place, 1.0))
+                voice = replace(voice, threshold=number_of(part, place, 1.0))
             case "prefix_padding_ms":
-                padding_s = _number(part, place, _MAX_PADDING_MS) / 1000
+                padding_s = number_of(part, place, _MAX_PADDING_MS) / 1000
                 voice = replace(voice, prefix_padding_s=padding_s)
             case "silence_duration_ms":
-                silence_s = _number(part, place, _MAX_SILENCE_MS) / 1000
+                silence_s = number_of(part, place, _MAX_SILENCE_MS) / 1000
                 voice = replace(voice, silence_s=silence_s)
             case "idle_timeout_ms":
                 raise UnsupportedOptionError(place, "there is no answer to wait after")
             case _:
-                raise _unknown(place)
+                raise unknown(place)
     return replace(settings, voice_activity=voice)
-
-
-def _object(value: Any, path: str) -> Body:
-    if not isinstance(value, dict):
-        raise InvalidOptionError(path, "is no object")
-    return value
-
-
-def _text(value: Any, path: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidOptionError(path, "is no text")
-    return value.strip()
-
-
-def _number(value: Any, path: str, limit: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit:
-        raise InvalidOptionError(path, f"is no number from 0 to {limit:g}")
-    return float(value)
-
-
-def _check_names(body: Body, known: tuple[str, ...], path: str) -> None:
-    for name in body:
-        if name not in known:
-            raise _unknown(f"{path}.{name}")
-
-
-def _unknown(path: str) -> RequestError:
-    return InvalidOptionError(path[:200], "there is no such setting")

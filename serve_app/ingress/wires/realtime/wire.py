@@ -4,7 +4,6 @@ Deltas carry confirmed text only, so that they never take anything back; `comple
 A session of this protocol has no place for resuming: who comes back begins anew.
 """
 
-import asyncio
 import logging
 import math
 from collections.abc import Mapping
@@ -13,16 +12,13 @@ from typing import Any
 from serve_app.audio.frames import PacketDecoder
 from serve_app.errors import (
     InvalidOptionError,
-    MessageError,
-    RequestError,
-    UndecodableAudioError,
 )
 from serve_app.ingress.forms import shown
-from serve_app.ingress.problems import Problem, problem_of, told
-from serve_app.ingress.sockets.connection import Connection, json_of
-from serve_app.ingress.sockets.inbox import Heard
+from serve_app.ingress.problems import Problem
+from serve_app.ingress.sockets.connection import Connection
 from serve_app.ingress.sockets.serving import Sockets
 from serve_app.ingress.sockets.transcription.stream import TextStream
+from serve_app.ingress.wires.realtime.events import EventWire, appended
 from serve_app.ingress.wires.realtime.items import Item, Items, new_id
 from serve_app.ingress.wires.realtime.settings import Settings, updated
 from serve_app.ingress.wires.rest.answers import simulated_of
@@ -36,24 +32,18 @@ from serve_app.pipelines.streaming.events import (
 from serve_app.transcript.render import Json, token_logprobs
 from serve_app.transcript.types import Segment, Token
 
-_MAX_MISTAKES = 100
-"""One after another; who makes more is not listening."""
-_LARGE_CHARACTERS = 256 * 1024
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 log = logging.getLogger(__name__)
 
 
-class RealtimeWire:
+class RealtimeWire(EventWire):
     """See `Wire`."""
-
-    resumes = False
-    """There is no place for a token in this protocol."""
 
     def __init__(
         self, connection: Connection, stream: TextStream, sockets: Sockets, settings: Settings
     ) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._stream = stream
         self._sockets = sockets
         self._settings = settings
@@ -63,28 +53,9 @@ class RealtimeWire:
         self._previous_item_id: str | None = None
         self._has_audio = False
         """Whether anything was appended since the client's last commit."""
-        self._num_mistakes = 0
 
     async def begin(self) -> None:
         await self._send("session.created", session=self._shown())
-
-    async def hear(self, message: Heard) -> bool:
-        event_id: str | None = None
-        try:
-            if isinstance(message, bytes):
-                raise MessageError("binary is not understood here: send events as JSON")
-            event = await json_of(message)
-            event_id = _event_id(event)
-            await self._take(event)
-        except (RequestError, MessageError, UndecodableAudioError) as error:
-            # The client's mistake, which leaves the session as it was.
-            self._num_mistakes += 1
-            if self._num_mistakes >= _MAX_MISTAKES:
-                raise
-            await self._send_error(told(problem_of(error)), event_id)
-        else:
-            self._num_mistakes = 0
-        return True
 
     async def tell(self, event: StreamEvent) -> None:
         match event:
@@ -113,7 +84,7 @@ class RealtimeWire:
                 )
         await self._send_error(problem, None)
 
-    async def _take(self, event: Mapping[str, Any]) -> None:
+    async def _take(self, event: Mapping[str, Any]) -> bool:
         match event.get("type"):
             case "session.update":
                 await self._update(event.get("session"))
@@ -127,6 +98,7 @@ class RealtimeWire:
                 raise InvalidOptionError(
                     "type", f"{shown(str(other))} is no event of a transcription session"
                 )
+        return True
 
     async def _update(self, session: Any) -> None:
         settings = updated(self._settings, session, self._sockets.served)
@@ -142,15 +114,7 @@ class RealtimeWire:
         await self._send("session.updated", session=self._shown())
 
     async def _append(self, audio: Any) -> None:
-        if not isinstance(audio, str):
-            raise MessageError("audio: is no base64 text", "audio")
-        try:
-            if len(audio) > _LARGE_CHARACTERS:
-                pcm = await asyncio.to_thread(self._packets.decode_base64, audio)
-            else:
-                pcm = self._packets.decode_base64(audio)
-        except UndecodableAudioError as error:
-            raise MessageError(str(error), "audio") from error
+        pcm = await appended(self._packets, audio)
         self._has_audio = self._has_audio or bool(audio)
         await self._feed(pcm)
 
@@ -229,18 +193,6 @@ class RealtimeWire:
 
     def _shown(self) -> dict[str, Json]:
         return {**self._settings.shown(self._session_id), **simulated_of(self._settings.model)}
-
-    async def _send_error(self, problem: Problem, event_id: str | None) -> None:
-        error: dict[str, Json] = {**problem.body()["error"], "event_id": event_id}
-        await self._send("error", error=error)
-
-    async def _send(self, kind: str, **body: Json) -> None:
-        await self._connection.send({"type": kind, "event_id": new_id("event"), **body})
-
-
-def _event_id(event: Mapping[str, object]) -> str | None:
-    event_id = event.get("event_id")
-    return event_id[:512] if isinstance(event_id, str) else None
 
 
 def _ms(time_s: float) -> int:

@@ -44,10 +44,7 @@ def router(config: ServerConfig, backend: Backend) -> APIRouter:
     async def root(http: Request) -> Response:
         if site.prefers_html(http.headers.get("accept", "")):
             return site.page(http)
-        return JSONResponse(
-            _about(served, takes_jobs=config.jobs is not None, speaks=bool(config.synthesizers)),
-            headers={"Vary": "Accept"},
-        )
+        return JSONResponse(_about(served, config), headers={"Vary": "Accept"})
 
     @routes.post(
         "/transcribe",
@@ -185,7 +182,7 @@ _SPEECH = {
 }
 
 
-def _about(served: ServedModels, *, takes_jobs: bool, speaks: bool) -> dict[str, Any]:
+def _about(served: ServedModels, config: ServerConfig) -> dict[str, Any]:
     return {
         "name": "Chorus",
         "version": serve_app.__version__,
@@ -194,9 +191,9 @@ def _about(served: ServedModels, *, takes_jobs: bool, speaks: bool) -> dict[str,
         "default_streaming_model": served.default_streaming and served.default_streaming.name,
         "endpoints": {
             **(_RECORDINGS if served.offline else {}),
-            **(_JOBS if takes_jobs and served.offline else {}),
+            **(_JOBS if config.jobs and served.offline else {}),
             **(_STREAMS if served.streaming else {}),
-            **(_SPEECH if speaks else {}),
+            **(_SPEECH if config.synthesizers else {}),
             "models": "GET /v1/models",
             "languages": "GET /api/languages",
             "health": "GET /health",

@@ -7,7 +7,7 @@ from typing import Any
 from serve_app.audio.frames import PacketFormat
 from serve_app.audio.voice import VoiceActivity
 from serve_app.config import ServerConfig
-from serve_app.errors import InvalidOptionError, UnsupportedFormatError
+from serve_app.errors import InvalidOptionError, UnsupportedFormatError, UnsupportedOptionError
 from serve_app.ingress.forms import shown
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.sockets.translation.asked import (
@@ -26,6 +26,7 @@ _FIELDS = (
     "source_text", "silence_ms", "half_duplex", "events", "output_sample_rate",
 )  # fmt: skip
 _DEFAULT_PAIR = ("en", "ru")
+_AUTO = "auto"
 _DEFAULT_RATE_HZ = 48_000
 """Of browsers' microphones."""
 _OUTPUT_RATE_HZ = 24_000
@@ -67,12 +68,18 @@ def first_of(
             "silence_ms", f"is no number from {_MIN_SILENCE_MS} to {_MAX_SILENCE_MS}"
         )
     wants_speech = _flag(fields, "speech", default=True)
+    model = translating_model(served, _text(fields, "model"), direction)
+    wants_source = _flag(fields, "source_text", default=False)
+    if wants_source and model.streaming is not None:
+        raise UnsupportedOptionError(
+            "source_text", f"{model.name} translates while it hears, and writes nothing else down"
+        )
     asked = AskedConversation(
-        model=translating_model(served, _text(fields, "model"), direction),
+        model=model,
         direction=direction,
         voices=voices_of(voices, direction.languages, _voice(fields)) if wants_speech else {},
         voice_activity=VoiceActivity(streams.vad_threshold, silence_s=silence_ms / 1000),
-        source_text=_flag(fields, "source_text", default=False),
+        source_text=wants_source,
         sample_rate_hz=rate_hz,
         half_duplex=_flag(fields, "half_duplex", default=False),
         quiet_s=config.translation.quiet_s,
@@ -86,7 +93,7 @@ def _direction(fields: Fields, served: ServedModels) -> Direction:
         raise InvalidOptionError("mode", "is missing: `en->ru`, `auto`, or `src` and `tgt`")
     if mode is not None and (src or tgt):
         raise InvalidOptionError("mode", "says what `src` and `tgt` say too")
-    if mode == "auto":
+    if mode == _AUTO:
         first, second = _pair(fields)
         pair = (
             checked_language(first, served, "languages"),
@@ -98,8 +105,12 @@ def _direction(fields: Fields, served: ServedModels) -> Direction:
     if mode is not None:
         src, arrow, tgt = (part.strip() for part in mode.partition("->"))
         if not arrow or not src or not tgt:
-            raise InvalidOptionError("mode", f"{shown(mode)} is neither `auto` nor like `en->ru`")
-    source = checked_language(code_of(src or ""), served, "src" if mode is None else "mode")
+            raise InvalidOptionError(
+                "mode", f"{shown(mode)} is neither `auto` nor like `en->ru` or `auto->ru`"
+            )
+    source = None
+    if src != _AUTO:
+        source = checked_language(code_of(src or ""), served, "src" if mode is None else "mode")
     target = checked_language(code_of(tgt or ""), served, "tgt" if mode is None else "mode")
     return _crossing(Direction(source, target), "mode")
 

@@ -21,15 +21,19 @@ from serve_app.pipelines.speech_to_speech.events import (
     ConversationEvent,
     Done,
     Failed,
+    Finished,
     Sound,
     SpeechStarted,
     SpeechStopped,
     Translated,
+    UtteranceEvent,
 )
 from serve_app.transcript.render import Json
 
 PATH = "/ws/translate"
 _FLUSH = "__flush__"
+_OPEN_WITHIN_S = 2.0
+"""Of a model for live streams: that it is full is told so soon; who waits longer may speak."""
 
 
 def router(sockets: Sockets) -> APIRouter:
@@ -92,6 +96,8 @@ class TranslateWire:
 
     async def tell(self, event: ConversationEvent) -> None:
         assert self._first is not None
+        if isinstance(event, Finished):
+            return
         if self._first.with_events:
             await self._tell_event(event)
         else:
@@ -107,6 +113,7 @@ class TranslateWire:
         first = first_of(await json_of(message), sockets.config, sockets.served, self._voices)
         self._first, self._packets = first, PacketDecoder(first.packet_format)
         self._stream.open(first.asked)
+        await self._stream.opened(_OPEN_WITHIN_S)
         if first.with_events:
             await self._connection.send(self._ready(first))
 
@@ -129,7 +136,7 @@ class TranslateWire:
             **self._simulated(),
         }
 
-    async def _tell_event(self, event: ConversationEvent) -> None:
+    async def _tell_event(self, event: UtteranceEvent) -> None:
         number: dict[str, Json] = {"utterance": event.utterance}
         match event:
             case SpeechStarted():
@@ -164,7 +171,7 @@ class TranslateWire:
             speech = event.speech
             await self._connection.send_bytes(wav_of(speech.pcm, speech.sample_rate_hz))
 
-    async def _tell_plainly(self, event: ConversationEvent) -> None:
+    async def _tell_plainly(self, event: UtteranceEvent) -> None:
         match event:
             case Translated(is_final=True):
                 self._untold = event

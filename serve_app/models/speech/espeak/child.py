@@ -2,9 +2,10 @@
 
 It loads espeak-ng once and speaks each sentence in a fork of itself. So each begins from the same
 state and gives the same samples, whatever was said before; and what a hostile text does to one
-fork, it does to no other. Nothing of it outlives its parent: the socket ends then.
+fork, it does to no other. Of all files it can read espeak-ng's own, and a fork reaches nothing else
+either (`sandbox.confinement`). Nothing of it outlives its parent: the socket ends then.
 
-    child:   READY (JSON: version, rate_hz)  or  MISSING (a text), after which it exits
+    child:   READY (JSON: version, rate_hz, barriers)  or  MISSING (a text), after which it exits
     parent:  a sentence (JSON: text, voice, words_per_minute, max_samples, cpu_s)
     child:   PCM  or  REFUSED (a text); a fork that dies takes the child with it
 """
@@ -15,6 +16,7 @@ import resource
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 
 from serve_app.audio.sandbox.confinement import confine
 from serve_app.models.speech.espeak.library import (
@@ -38,18 +40,18 @@ _MEMORY_BYTES = 512 * 1024 * 1024
 _MAX_OPEN_FILES = 32
 
 
-def main() -> None:
+def main(load: Callable[[], Library] = Library.load) -> None:
     peer = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     _limit()
-    confine({"capabilities"})
     try:
-        library = Library.load()
+        library = load()
     except NotInstalledError as error:
         say(peer, MISSING, str(error).encode())
         return
-    ready = {"version": library.version, "rate_hz": library.rate_hz}
+    barriers = confine({"capabilities", "landlock"}, readable=library.data_path)
+    ready = {"version": library.version, "rate_hz": library.rate_hz, "barriers": barriers}
     say(peer, READY, json.dumps(ready).encode())
     while (heard := hear(peer)) is not None:
         kind, payload = heard
@@ -83,6 +85,7 @@ def _answer(
     cpu_s: int,
 ) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    confine({"seccomp"}, readable=library.data_path)
     try:
         pcm = library.speak(text, voice, words_per_minute, max_samples)
     except NoSuchVoiceError:

@@ -4,7 +4,14 @@ import logging
 
 from serve_app.audio.tempo import with_tempo
 from serve_app.config import SynthesizerConfig
-from serve_app.models.protocols import ModelInfo, Speech, SynthesisRequest, Voice
+from serve_app.errors import ConfigError
+from serve_app.models.protocols import (
+    ModelInfo,
+    Speech,
+    SynthesisRequest,
+    UnspeakableError,
+    Voice,
+)
 from serve_app.models.speech.espeak.process import SpeakingProcess
 from serve_app.models.speech.text import speakable
 
@@ -25,11 +32,16 @@ class EspeakSynthesizer:
     def __init__(self, config: SynthesizerConfig) -> None:
         """
         Raises:
-            ConfigError: espeak-ng is not installed, or does not start.
+            ConfigError: espeak-ng is not installed, does not start, or lacks a configured voice.
         """
         self._speakers = {voice.name: voice.speaker or code for code, voice in config.all_voices()}
         self.voices = tuple(Voice(voice.name, code) for code, voice in config.all_voices())
         self._process = SpeakingProcess(config.name, config.timeout_s)
+        try:
+            self._check_voices(config)
+        except BaseException:
+            self._process.close()
+            raise
         logger.info("%s speaks by espeak-ng %s", config.name, self._process.version)
         self.info = ModelInfo(
             config.name,
@@ -37,6 +49,16 @@ class EspeakSynthesizer:
             tuple(dict.fromkeys(voice.language for voice in self.voices)),
             word_times=False,
         )
+
+    def _check_voices(self, config: SynthesizerConfig) -> None:
+        """Those that somebody chose; what each language has of itself, espeak-ng has."""
+        for voices in config.voices.values():
+            for voice in voices:
+                try:
+                    self.synthesize(SynthesisRequest("1", voice.name))
+                except UnspeakableError as error:
+                    place = f"synthesizers.{config.name}.voices"
+                    raise ConfigError(place, f"{voice.name}: {error}") from error
 
     def synthesize(self, request: SynthesisRequest) -> Speech:
         rate_hz = self._process.rate_hz

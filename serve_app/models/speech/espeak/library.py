@@ -4,6 +4,7 @@ Imports nothing but the standard library: it is all that a child process of ours
 """
 
 import ctypes
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,9 +65,18 @@ class Library:
 
     @property
     def version(self) -> str:
+        return self._info()[0].split(" ")[0]
+
+    @property
+    def data_path(self) -> str:
+        """The folder of all that it reads."""
+        return self._info()[1]
+
+    def _info(self) -> tuple[str, str]:
+        path = ctypes.c_char_p()
         self._espeak.espeak_Info.restype = ctypes.c_char_p
-        version: bytes = self._espeak.espeak_Info(None)
-        return version.decode("ascii", "replace").split(" ")[0]
+        version: bytes = self._espeak.espeak_Info(ctypes.byref(path))
+        return version.decode("ascii", "replace"), os.fsdecode(path.value or b"")
 
     def speak(self, text: str, voice: str, words_per_minute: int, max_samples: int) -> bytes:
         """PCM16LE at `rate_hz`.
@@ -100,6 +110,7 @@ class Library:
             raise NotInstalledError("espeak-ng does not find its data")
         self._callback = _Callback(self._receive)
         self._espeak.espeak_SetSynthCallback(self._callback)
+        self._espeak.espeak_ListVoices(None)  # read once, and not for each sentence
 
     def _receive(self, samples: Any, num_samples: int, _events: Any) -> int:
         if samples and num_samples > 0:

@@ -148,6 +148,8 @@ class SpeakingProcess:
             raise _LostError("it does not say that it is ready")
         facts = json.loads(payload)
         self.version, self.rate_hz = str(facts["version"]), int(facts["rate_hz"])
+        if "landlock" not in facts["barriers"]:
+            logger.warning("%s runs without landlock: this kernel does not offer it", self._name)
 
     def _hear(self, peer: socket.socket) -> tuple[bytes, bytes]:
         heard = hear(peer)

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from serve_app.config import ServerConfig
+from serve_app.deployments.ledger import AsyncLedger
 from serve_app.ingress.admission.gate import Gate, gate_of
 from serve_app.ingress.app import build_app
 from serve_app.ingress.backend.fake import ScriptedBackend
@@ -27,6 +28,13 @@ MODELS = (
     },
     {"name": "other", "kind": "simulated", "languages": ("fr",)},
     {"name": "live", "kind": "simulated", "languages": ("en",), "streaming": {}},
+    {
+        "name": "interpreter",
+        "kind": "simulated",
+        "languages": ("en", "ru"),
+        "pivot_language": "en",
+        "streaming": {},
+    },
 )
 SYNTHESIZERS = (
     {
@@ -61,13 +69,21 @@ class Site:
             return told, client.close_code, client.close_reason
 
 
-async def new_site(backend: ScriptedBackend, **settings: Any) -> Site:
+async def new_site(
+    backend: ScriptedBackend,
+    *,
+    signing_secret: str = "",
+    ledger: AsyncLedger | None = None,
+    **settings: Any,
+) -> Site:
     streams = {"voice_detector": "loudness", **settings.pop("streams", {})}
     config = ServerConfig.model_validate(
         {"models": MODELS, "synthesizers": SYNTHESIZERS, "streams": streams, **settings}
     )
     gate = gate_of(config.limits)
-    server = SocketServer(build_app(config, backend, gate=gate))
+    server = SocketServer(
+        build_app(config, backend, gate=gate, signing_secret=signing_secret, ledger=ledger)
+    )
     await server.__aenter__()
     return Site(server, backend, gate)
 

@@ -1,13 +1,19 @@
 """`/ws/translate` with a plain WebSocket client."""
 
+import asyncio
+
+import numpy as np
 import pytest
 
+from serve_app.deployments.ledger import LedgerReplica
 from serve_app.errors import EngineError
 from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.backend.humming import humming
+from serve_app.pipelines.streaming.fake import FakeHost
 from serve_app.transcript.types import Segment
-from tests.ingress.wires.conftest import silence, speech
-from tests.ingress.wires.translate.site import WANTED, of_type, pcm_of
+from tests.ingress.auth import ALICE, keys_file
+from tests.ingress.wires.conftest import WAITING, silence, speech
+from tests.ingress.wires.translate.site import WANTED, of_type, parsed, pcm_of, say, told_to
 
 pytestmark = pytest.mark.asyncio
 
@@ -119,6 +125,14 @@ async def test_without_speech_there_is_text_alone(translating) -> None:
         ({"mode": "auto", "languages": ["en", "en"]}, "invalid_option", "languages"),
         ({"mode": "auto", "languages": ["de", "ru"]}, "unsupported_translation", "target_language"),
         ({"mode": "en->ru", "model": "other"}, "unsupported_option", "model"),
+        ({"mode": "en->ru", "model": "live"}, "unsupported_translation", "target_language"),
+        ({"mode": "auto", "model": "interpreter"}, "unsupported_option", "mode"),
+        ({"mode": "auto->ru", "model": "interpreter"}, "unsupported_option", "mode"),
+        (
+            {"mode": "en->ru", "model": "interpreter", "source_text": True},
+            "unsupported_option",
+            "source_text",
+        ),
         ({"mode": "en->ru", "model": "nobody"}, "model_not_found", "model"),
         ({"mode": "en->ru", "voice": "amy"}, "invalid_option", "voice"),
         ({"mode": "en->ru", "voice": "nobody"}, "invalid_option", "voice"),
@@ -150,3 +164,125 @@ async def test_a_server_that_translates_nothing_says_so_in_the_handshake(transla
     site = await translating(models=[{"name": "other", "kind": "simulated"}], synthesizers=())
     status, error, _ = await site.server.refusal(path="/ws/translate")
     assert (status, error["code"], error["param"]) == (400, "unsupported_option", "model")
+
+
+async def test_a_model_for_live_streams_is_told_as_it_grows(translating) -> None:
+    host = FakeHost(num_slots=1)
+    site = await translating(ScriptedBackend(hosts={"interpreter": host}))
+    wanted = {**WANTED, "model": "interpreter"}
+    told = await site.said(wanted, UTTERANCE, UTTERANCE)
+    for number in (0, 1):
+        mine = [each for each in of_type(told, "translation") if each["utterance"] == number]
+        assert [each["is_final"] for each in mine].count(True) == 1
+        *growing, final = mine
+        assert final["is_final"]
+        assert final["text"].startswith("ru")
+        assert final["latency_ms"] is not None
+        assert any(each["latency_ms"] is None for each in growing)
+    assert [each["utterance"] for each in of_type(told, "done")] == [0, 1]
+    assert len(of_type(told, "audio")) == 2
+    assert host.num_slots_taken == 0
+
+
+async def test_a_model_for_live_streams_that_is_full_says_so_at_once(translating) -> None:
+    host = FakeHost(num_slots=0)
+    site = await translating(ScriptedBackend(hosts={"interpreter": host}))
+    told, code, reason = await site.ended({**WANTED, "model": "interpreter"}, UTTERANCE)
+    assert (code, reason) == (1013, "at_capacity")
+    assert [each["type"] for each in told] == ["error"]
+
+
+async def test_what_is_spoken_may_be_any_language_that_can_be_translated(translating) -> None:
+    site = await translating()
+    told = await site.said({"src": "auto", "tgt": "ru", "events": True}, UTTERANCE * 3)
+    assert (told[0]["mode"], told[0]["languages"]) == ("auto->ru", ["ru"])
+    (call,) = site.backend.calls
+    assert (call.request.options.language, call.request.options.among) == (None, ("en", "ru"))
+
+
+async def test_in_auto_the_model_finds_which_of_the_two_is_spoken(translating) -> None:
+    site = await translating()
+    wanted = {"mode": "auto", "languages": ["ru", "English"], "source_text": True}
+    told = await site.said({**WANTED, **wanted}, UTTERANCE)
+    assert (told[0]["mode"], told[0]["languages"]) == ("auto", ["ru", "en"])
+    assert told[0]["voices"] == {"ru": "ivan", "en": "amy"}
+    asked = {
+        (call.request.options.among, call.request.options.crosses) for call in site.backend.calls
+    }
+    assert asked == {(("ru", "en"), True), (("ru", "en"), False)}
+
+
+async def test_voices_are_named_by_language_or_for_all(translating) -> None:
+    site = await translating()
+    first = {**WANTED, "mode": "auto"}
+    for voice, voices in (
+        ("bob", {"en": "bob", "ru": "ivan"}),
+        ({"en": "bob"}, {"en": "bob", "ru": "ivan"}),
+        ("alloy", {"en": "amy", "ru": "ivan"}),
+    ):
+        told = await site.said({**first, "voice": voice})
+        assert told[0]["voices"] == voices
+
+
+async def test_sound_has_the_rate_that_was_asked_for(translating) -> None:
+    site = await translating()
+    told = await site.said({**WANTED, "output_sample_rate": 8000}, UTTERANCE)
+    sounds = [pcm_of(each) for each in told if isinstance(each, bytes)]
+    assert sounds == [(humming(each, "ivan", 8000), 8000) for each in SENTENCES]
+
+
+async def test_channels_are_mixed_and_rates_are_heard_alike(translating) -> None:
+    site = await translating()
+    samples = np.frombuffer(UTTERANCE, "<i2")
+    stereo = np.repeat(samples, 2).astype("<i2").tobytes()
+    told = await site.said({**WANTED, "channels": 2}, stereo[:1001], stereo[1001:])
+    assert len(of_type(told, "done")) == 1
+    (call,) = site.backend.calls
+    assert pcm_of(call.upload)[0] in UTTERANCE
+
+
+async def test_conversations_are_counted_and_have_places(translating) -> None:
+    site = await translating(streams={"max_per_ingress": 1})
+    async with await site.server.open("/ws/translate"):
+        status, error, _ = await site.server.refusal(path="/ws/translate")
+    assert (status, error["code"]) == (429, "at_capacity")
+
+
+class NotingLedger(LedgerReplica):
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: asyncio.Queue[float] = asyncio.Queue()
+
+    async def note(self, key, audio_s, *, stream=None, is_over=False) -> None:
+        await super().note(key, audio_s, stream=stream, is_over=is_over)
+        self.notes.put_nowait(audio_s)
+
+
+async def test_who_fed_audio_is_charged_once(translating, tmp_path) -> None:
+    """For what was fed, and not again for what was made of it."""
+    auth = {"keys_file": keys_file(tmp_path, alice={"audio_s_per_day": 100})}
+    ledger = NotingLedger()
+    site = await translating(auth=auth, ledger=ledger)
+    async with await site.server.open("/ws/translate", ALICE) as client:
+        await say(client, WANTED, UTTERANCE, b"")
+        assert of_type(await told_to(client), "done")
+    charged_s = await asyncio.wait_for(ledger.notes.get(), WAITING)
+    assert charged_s == pytest.approx(1.6)
+
+
+async def test_a_server_that_is_stopped_tells_what_was_heard_and_says_so(translating) -> None:
+    site = await translating()
+    async with asyncio.timeout(WAITING), await site.server.open("/ws/translate") as client:
+        await say(client, WANTED, speech(1, 0.6))
+        assert parsed(await client.recv())["type"] == "ready"
+        assert parsed(await client.recv())["type"] == "speech_started"
+        closing = asyncio.create_task(site.gate.close(WAITING))
+        told = await told_to(client)
+        assert client.close_code == 1012
+        await closing
+    assert [each["type"] for each in told if isinstance(each, dict)][-3:] == [
+        "audio",
+        "done",
+        "error",
+    ]
+    assert told[-1]["error"]["code"] == "shutting_down"

@@ -12,6 +12,10 @@ export class Latencies {
     return this.typical;
   }
 
+  get latestMs() {
+    return this.#timesMs.at(-1);
+  }
+
   get typical() {
     if (this.#timesMs.length === 0) return null;
     const sorted = this.#timesMs.toSorted((a, b) => a - b);

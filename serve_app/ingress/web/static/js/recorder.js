@@ -58,6 +58,8 @@ class Recorder {
 }
 
 export class Microphone extends Recorder {
+  /** Whether it ended by itself. */
+  isLost = false;
   #stream;
 
   /** @throws {SoundError} */
@@ -86,7 +88,12 @@ export class Microphone extends Recorder {
       context.createMediaStreamSource(this.#stream).connect(blocks);
     });
     // Pulled out, or taken back by the browser: what was heard still counts.
-    for (const track of this.#stream.getTracks()) track.onended = () => this.stop();
+    for (const track of this.#stream.getTracks()) {
+      track.onended = () => {
+        this.isLost = true;
+        this.stop();
+      };
+    }
   }
 
   release() {
@@ -166,9 +173,18 @@ export async function soundIn(file) {
 }
 
 /** Microphones by name; nameless before the first was allowed, so none are told then. */
-export async function microphones() {
-  const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
-  return devices.filter((device) => device.kind === "audioinput" && device.label && device.deviceId);
+export function microphones() {
+  return devices("audioinput");
+}
+
+/** Where sound can be played, by name; none where the browser lets nobody choose. */
+export async function speakers() {
+  return "setSinkId" in AudioContext.prototype ? devices("audiooutput") : [];
+}
+
+async function devices(kind) {
+  const all = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
+  return all.filter((device) => device.kind === kind && device.label && device.deviceId);
 }
 
 /** How loud a block is to the eye: 0 to 1, over 50 dB. */

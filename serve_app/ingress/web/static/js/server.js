@@ -1,4 +1,4 @@
-// What the server has: its live models and languages. A key, where it asks for one, lives in the tab.
+// What the server has: its models, languages and voices. A key, where it asks for one, lives in the tab.
 
 const KEY = "chorus-key";
 
@@ -25,6 +25,26 @@ export function saveKey(key) {
 export async function offer(key) {
   const [list, languages] = await Promise.all([get("v1/models", key), get("api/languages", key)]);
   return { models: list.data.filter((model) => model.streaming), names: languages.languages };
+}
+
+/**
+ * What a conversation can be had in: `{models: [{id, translations: {en: ["ru", …]}, …}], names,
+ * voices: {ru: ["anna", …]}}`, the usual model and each language's usual voice first.
+ * @throws {ServerError}
+ */
+export async function offerOfTranslation(key) {
+  const [list, languages, health, voices] = await Promise.all([
+    get("v1/models", key),
+    get("api/languages", key),
+    get("health", key),
+    get("v1/audio/voices", key),
+  ]);
+  const models = list.data.filter(({ translations }) => Object.keys(translations ?? {}).length > 0);
+  const isUsual = ({ id }) => id === health.translation_model;
+  models.sort((one, other) => isUsual(other) - isUsual(one));
+  const byLanguage = {};
+  for (const { id, language } of voices.data) (byLanguage[language] ??= []).push(id);
+  return { models, names: languages.languages, voices: byLanguage };
 }
 
 /** Why a socket was refused: browsers tell a page no more than that it was. */

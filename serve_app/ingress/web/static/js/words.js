@@ -16,6 +16,7 @@ const WORDS = {
   audio_limit_reached: "Your API key has used up its audio for today.",
   model_unavailable: "The model is still starting. Try again in a moment.",
   shutting_down: "The server is being stopped or updated. Try again in a moment.",
+  stream_idle: "The server heard nothing for a while: did this device sleep? Press the button and go on.",
   invalid_api_key: "The server does not know this API key.",
   key: "The server does not know this API key.",
   away: "The server does not answer. Is it running, and can this machine reach it?",
@@ -27,7 +28,27 @@ const WORDS = {
     "This server has no model for live streams: its configuration needs one with `streaming`. Recordings can be transcribed through its API.",
 };
 
+/** Where they are others in a conversation. */
+export const WORDS_OF_TALK = {
+  "insecure-page":
+    "Browsers give the microphone only to pages that came over https, or from this very machine (localhost). Ask who runs the server for an https address.",
+  "no-microphone": "No microphone was found. Plug one in, choose it under Devices, then press the button again.",
+  "device-lost":
+    "The microphone is gone: unplugged, or taken back by the browser. Plug it in or choose another under Devices, then press the button again. What was said is kept.",
+  "only-silence":
+    "Nothing but silence comes from this device. Is it muted, or is another one meant? Choose it under Devices.",
+  "no-models":
+    "This server has no model that translates: its configuration needs a Canary. Transcripts can be had all the same.",
+  "no-pairs":
+    "This server translates, but has no voice for any language that it translates into: its configuration needs an entry under `synthesizers`.",
+  at_capacity: "The server is at capacity: every place for conversations is taken. Try again in a moment.",
+  lost: "The connection was lost and could not be made again. What was said up to here is kept.",
+  closed: "The server closed the conversation. What was said up to here is kept.",
+  "no-answer": "The server took too long to answer. What was said up to here is kept.",
+  refused: "The server refused the conversation.",
+};
+
 /** What to tell of an error with a `kind`; what the server said itself, where we have no words. */
-export function wordsFor({ kind, message }) {
-  return WORDS[kind] ?? (message || `Something went wrong (${kind}).`);
+export function wordsFor({ kind, message }, own = {}) {
+  return own[kind] ?? WORDS[kind] ?? (message || `Something went wrong (${kind}).`);
 }

@@ -23,6 +23,7 @@ _COME_BACK = frozenset({1001, 1005, 1006, 1012, 1013})
 _BUSY = frozenset({429, 502, 503, 504})
 _IN_VAIN = frozenset({"audio_limit_reached"})
 """Until tomorrow."""
+_UNHEARD = "stream_idle"
 
 
 async def open_socket(
@@ -87,6 +88,11 @@ def ended_by(error: ConnectionClosed, complaint: str) -> StreamEndedError:
     if error.rcvd is None:
         return StreamEndedError(1006, "the connection broke")
     return StreamEndedError(error.rcvd.code, complaint or error.rcvd.reason)
+
+
+def was_unheard(error: ConnectionClosed) -> bool:
+    """Whether the server has closed it since it heard nothing of its client."""
+    return error.rcvd is not None and error.rcvd.reason == _UNHEARD
 
 
 def may_pass(error: ServerError | StreamEndedError) -> bool:

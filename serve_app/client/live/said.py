@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from serve_app.client.answers import LiveText
-from serve_app.client.kept import KeptAudio
+from serve_app.client.live.kept import KeptAudio
 
 
 class Said:

@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 from websockets.asyncio.client import ClientConnection
@@ -25,9 +24,9 @@ from serve_app.client.errors import (
     UnreachableError,
 )
 from serve_app.client.http import checked_url
-from serve_app.client.kept import BYTES_PER_SAMPLE, KeptAudio
-from serve_app.client.said import Said
-from serve_app.client.sockets import ended_by, may_pass, message_of, open_socket
+from serve_app.client.live.kept import BYTES_PER_SAMPLE, KeptAudio
+from serve_app.client.live.said import Said
+from serve_app.client.live.sockets import ended_by, may_pass, message_of, open_socket, was_unheard
 
 _PATH = "/asr"
 _END_OF_AUDIO = b""
@@ -36,6 +35,8 @@ _FIRST_PAUSE_S = 0.25
 _MAX_PAUSE_S = 5.0
 _STEADY_S = 10.0
 """A connection that lasted so long, or gave a text, was a good one: the next loss is a new one."""
+_LATELY_S, _SPOKEN_S = 30.0, 3.0
+"""A tenth of the time: more than from those whom a server calls idle."""
 _JITTER = 0.5
 """Streams that were cut off together must not come back together."""
 
@@ -99,12 +100,7 @@ class LiveStream:
         await self.open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def open(self) -> None:
@@ -222,7 +218,7 @@ class LiveStream:
                 if not self._said.complaint:
                     return True
             ended = ended_by(error, self._said.complaint)
-            if not may_pass(ended):
+            if not may_pass(ended) and not (was_unheard(error) and self._has_spoken):
                 raise ended from error
             return False
         finally:
@@ -287,6 +283,11 @@ class LiveStream:
             await connection.close()
             raise AnswerTimeoutError(self.base_url, timeout_s) from error
         return connection
+
+    @property
+    def _has_spoken(self) -> bool:
+        """Whoever has and hears of silence was cut off, though the connection did not break."""
+        return self._kept.sent_since(time.perf_counter() - _LATELY_S) >= _SPOKEN_S
 
     def _lose(self) -> None:
         self._connection = None

@@ -1,6 +1,7 @@
-// Text and states in; the page, out. The only file that touches the document.
+// Text and states in; the page, out.
 
-const $ = (id) => document.getElementById(id);
+import { $, fill, fillDevices, seconds, Status } from "../furniture.js";
+import { Levels } from "../levels.js";
 
 const STATES = {
   loading: "Connecting to the server",
@@ -12,9 +13,8 @@ const STATES = {
   away: "Connection lost, coming back",
   finishing: "Finishing",
 };
-const LIVE = new Set(["live", "playing"]);
+const LIVE = ["live", "playing"];
 const BUSY = new Set(["opening", "live", "playing", "away", "finishing"]);
-const NUM_BARS = 160;
 
 /** What is said in one go: words that stay, and those that may change. */
 class Take {
@@ -57,17 +57,8 @@ class Take {
 export class View {
   #takes = [];
   #take = null;
-  #levels = new Array(NUM_BARS).fill(0);
-  #state = "loading";
-  #beganAtMs = 0;
-  #frame = 0;
-
-  constructor() {
-    setInterval(() => this.#tellState(), 250);
-    new ResizeObserver(() => this.#draw()).observe($("levels"));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
-    $("notice-close").onclick = () => this.unsay();
-  }
+  #status = new Status(STATES, LIVE);
+  #levels = new Levels($("levels"));
 
   // the top
 
@@ -88,25 +79,12 @@ export class View {
   }
 
   showMicrophones(devices) {
-    const chosen = $("microphone").value;
-    fill($("microphone"), devices.map(({ deviceId, label }) => [deviceId, label]));
-    if (devices.some(({ deviceId }) => deviceId === chosen)) $("microphone").value = chosen;
+    fillDevices($("microphone"), devices);
     $("microphones").hidden = devices.length < 2;
   }
 
   get microphone() {
     return $("microphone").value;
-  }
-
-  askForKey(use) {
-    $("door").hidden = false;
-    $("door").onsubmit = (event) => {
-      event.preventDefault();
-      $("door").hidden = true;
-      use($("key").value.trim());
-    };
-    $("key").select();
-    $("key").focus();
   }
 
   // the text
@@ -153,32 +131,30 @@ export class View {
   // the bottom
 
   get state() {
-    return this.#state;
+    return this.#status.state;
   }
 
   set state(state) {
-    if (LIVE.has(state) && !LIVE.has(this.#state) && this.#state !== "away") this.#beganAtMs = performance.now();
-    this.#state = state;
+    this.#status.state = state;
     const isBusy = BUSY.has(state);
     const isOff = state === "loading" || state === "off";
-    document.body.classList.toggle("is-live", LIVE.has(state));
+    document.body.classList.toggle("is-live", this.#status.isLive);
     document.body.classList.toggle("is-busy", isBusy);
     for (const id of ["model", "language", "choose"]) $(id).disabled = isOff || isBusy;
     $("microphone").disabled = isBusy;
     $("speak").disabled = isOff || state === "finishing";
     $("speak").ariaLabel = isBusy ? "Stop" : "Speak";
     $("speak").title = isBusy ? "Stop (space bar)" : "Speak (space bar)";
-    if (!isBusy) this.#levels.fill(0);
-    this.#tellState();
+    if (!isBusy) {
+      this.#levels.clear();
+      $("speak").style.removeProperty("--level");
+    }
     this.#tidy();
-    this.#draw();
   }
 
   set level(level) {
-    this.#levels.push(level);
-    this.#levels.shift();
+    this.#levels.add(level);
     $("speak").style.setProperty("--level", level.toFixed(2));
-    this.#frame ||= requestAnimationFrame(() => this.#draw());
   }
 
   /** The server's answer to what was said just now, and the usual. */
@@ -191,22 +167,6 @@ export class View {
     this.#showFact("final after", finalMs, rest);
   }
 
-  say(words) {
-    $("notice-text").textContent = words;
-    $("notice").hidden = false;
-  }
-
-  unsay() {
-    $("notice").hidden = true;
-  }
-
-  flash(id, word) {
-    const label = $(id).querySelector("span");
-    const usual = (label.dataset.usual ??= label.textContent);
-    label.textContent = word;
-    setTimeout(() => (label.textContent = usual), 1500);
-  }
-
   #showFact(before, timeMs, rest) {
     const figure = document.createElement("b");
     figure.textContent = seconds(timeMs);
@@ -217,50 +177,11 @@ export class View {
     $("latency").hidden = false;
   }
 
-  #tellState() {
-    const passedS = Math.floor((performance.now() - this.#beganAtMs) / 1000);
-    const clock = `${Math.floor(passedS / 60)}:${String(passedS % 60).padStart(2, "0")}`;
-    const words = STATES[this.#state] + (LIVE.has(this.#state) ? ` · ${clock}` : "");
-    // Only a change is read aloud, and a clock is none.
-    $("state").ariaLive = LIVE.has(this.#state) ? "off" : "polite";
-    if ($("state").textContent !== words) $("state").textContent = words;
-  }
-
   #tidy() {
     const hasTakes = this.#takes.length > 0;
     $("words").hidden = !hasTakes;
     $("invitation").hidden = hasTakes;
     $("copy").disabled = !this.text;
-    $("clear").disabled = !hasTakes || BUSY.has(this.#state);
+    $("clear").disabled = !hasTakes || BUSY.has(this.state);
   }
-
-  #draw() {
-    this.#frame = 0;
-    const canvas = $("levels");
-    const scale = devicePixelRatio || 1;
-    const width = (canvas.width = canvas.clientWidth * scale);
-    const height = (canvas.height = canvas.clientHeight * scale);
-    const pen = canvas.getContext("2d");
-    const style = getComputedStyle(document.documentElement);
-    const thick = 3 * scale;
-    const num = Math.min(NUM_BARS, Math.floor(width / (2 * thick)));
-    const step = width / num;
-    for (let bar = 0; bar < num; bar++) {
-      const level = this.#levels[NUM_BARS - num + bar];
-      const tall = Math.max(thick, level * height);
-      pen.fillStyle = style.getPropertyValue(level > 0.02 ? "--accent" : "--line");
-      pen.globalAlpha = level > 0.02 ? 0.3 + (0.7 * bar) / num : 1;
-      pen.beginPath();
-      pen.roundRect(bar * step + (step - thick) / 2, (height - tall) / 2, thick, tall, thick / 2);
-      pen.fill();
-    }
-  }
-}
-
-function fill(select, options) {
-  select.replaceChildren(...options.map(([value, label]) => new Option(label, value)));
-}
-
-function seconds(timeMs) {
-  return timeMs < 1000 ? `${Math.round(timeMs / 10) * 10} ms` : `${(timeMs / 1000).toFixed(1)} s`;
 }

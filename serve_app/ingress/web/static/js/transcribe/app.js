@@ -1,17 +1,16 @@
 // The page: a press of the button in, a stream with its sound and its text out.
 
-import { Latencies } from "./latency.js";
-import { levelOf, Microphone, microphones, Playback, Rush, soundIn } from "./recorder.js";
-import { offer, savedKey, saveKey, whyRefused } from "./server.js";
+import { $, askForKey, flash, onKeys, say, unsay } from "../furniture.js";
+import { Latencies } from "../latency.js";
+import { levelOf, Microphone, microphones, Playback, Rush, soundIn } from "../recorder.js";
+import { offer, savedKey, saveKey, whyRefused } from "../server.js";
+import { wordsFor } from "../words.js";
 import { Stream } from "./socket.js";
 import { View } from "./view.js";
-import { wordsFor } from "./words.js";
 
 const view = new View();
 const chosen = { model: "", language: "", key: savedKey() };
 let running = null; // {sound, stream, isStopped} from the press of the button to the last word
-
-const $ = (id) => document.getElementById(id);
 
 async function load() {
   view.state = "loading";
@@ -23,12 +22,12 @@ async function load() {
     view.state = "idle";
   } catch (error) {
     view.state = "off";
-    if (error.kind !== "key") return view.say(wordsFor(error));
-    if (chosen.key) view.say(wordsFor(error));
-    view.askForKey((key) => {
+    if (error.kind !== "key") return say(wordsFor(error));
+    if (chosen.key) say(wordsFor(error));
+    askForKey((key) => {
       saveKey(key);
       chosen.key = key;
-      view.unsay();
+      unsay();
       load();
     });
   }
@@ -38,14 +37,14 @@ async function load() {
 async function take(name, openSound, state) {
   if (running) return;
   const own = (running = { sound: null, stream: null, isStopped: false });
-  view.unsay();
+  unsay();
   view.state = "opening";
   try {
     await run(own, name, openSound, state);
   } catch (error) {
     own.stream?.abandon();
     own.sound?.stop();
-    if (error.kind !== "abandoned") view.say(wordsFor(await explained(error)));
+    if (error.kind !== "abandoned") say(wordsFor(await explained(error)));
   } finally {
     view.endTake();
     running = null;
@@ -118,11 +117,11 @@ async function copy() {
   if (!view.text) return;
   try {
     await navigator.clipboard.writeText(view.text);
-    view.flash("copy", "Copied");
+    flash("copy", "Copied");
   } catch {
     // Not given to pages that came without https: the reader's own hand can.
     getSelection().selectAllChildren($("words"));
-    view.flash("copy", "Ctrl-C");
+    flash("copy", "Ctrl-C");
   }
 }
 
@@ -140,16 +139,7 @@ $("copy").onclick = copy;
 $("clear").onclick = () => view.clear();
 $("settings").onsubmit = (event) => event.preventDefault();
 
-const KEYS = { " ": press, Escape: stop, f: () => $("choose").click(), c: copy, Delete: () => $("clear").click() };
-
-addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-  if (event.target.closest("input, select, button, a") && event.key !== "Escape") return;
-  const act = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
-  if (!act) return;
-  event.preventDefault();
-  act();
-});
+onKeys({ " ": press, Escape: stop, f: () => $("choose").click(), c: copy, Delete: () => $("clear").click() });
 
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   addEventListener(kind, (event) => {

@@ -34,6 +34,11 @@ class KeptAudio:
         self._num_samples += len(pcm) // BYTES_PER_SAMPLE
         self._sent_at.append((self._num_samples, now_s))
 
+    def sent_since(self, then_s: float) -> float:
+        """Audio handed over since then, in seconds, as far as nobody has asked when it was."""
+        since = [samples for samples, at in self._sent_at if at >= then_s]
+        return (self._num_samples - since[0]) / RATE_HZ if since else 0.0
+
     def drop_before(self, time_s: float) -> None:
         """Forget what lies before `time_s` of the stream: it is final."""
         first_sample = min(round(time_s * RATE_HZ), self._num_samples)

@@ -1,0 +1,167 @@
+"""What `chorus translate` does where speech is wanted, once its arguments are read."""
+
+import argparse
+import asyncio
+import signal
+import sys
+import wave
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from serve_app.cli.listen.microphone import MicrophoneError, microphone
+from serve_app.cli.listen.recording import UnreadableRecordingError, paced, read_recording
+from serve_app.cli.listen.streaming import until
+from serve_app.cli.translate.playing import Player, silent
+from serve_app.client import ClientError, ConnectionLostError, Conversation, SpokenTranslation
+
+_RATE_HZ = 24_000
+_PAUSE_S = 0.4
+"""Between utterances, in a file."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """The exit status: 1 where something failed, 2 where the arguments do not go together."""
+    if problem := _problem(args):
+        print(f"chorus translate: {problem}", file=sys.stderr)
+        return 2
+    try:
+        if args.files:
+            return asyncio.run(_speak_files(args))
+        return asyncio.run(_speak_live(args))
+    except MicrophoneError as error:
+        print(f"chorus translate: {error}", file=sys.stderr)
+        return 1
+
+
+def _problem(args: argparse.Namespace) -> str:
+    if args.target_language is None:
+        args.target_language = "en"
+    if args.both and args.language is None:
+        return "--both needs --from and --to"
+    if not args.files and args.speech is not None:
+        return "--speech needs files"
+    if args.format != "text" or args.output is not None or args.speakers:
+        return "of speech there is text alone: no --format, --output or --speakers"
+    names = [path.stem for path in args.files]
+    if len(set(names)) < len(names):
+        return "--speech: two of the files have the same name"
+    if args.speech is not None:
+        try:
+            args.speech.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return f"--speech {args.speech}: {error.strerror}"
+    return ""
+
+
+def _conversation(args: argparse.Namespace, **wanted: Any) -> Conversation:
+    source, target = args.language or "auto", args.target_language
+    return Conversation(
+        args.url,
+        args.api_key,
+        mode="auto" if args.both else f"{source}->{target}",
+        languages=[source, target] if args.both else None,
+        model=args.model,
+        voice=args.voice,
+        output_sample_rate=_RATE_HZ,
+        final_timeout_s=args.timeout,
+        **wanted,
+    )
+
+
+async def _speak_files(args: argparse.Namespace) -> int:
+    failed = 0
+    for path in args.files:
+        try:
+            await _speak_file(path, args)
+        except (UnreadableRecordingError, ClientError) as error:
+            print(f"chorus translate: {path}: {error}", file=sys.stderr)
+            failed += 1
+    return int(failed > 0)
+
+
+async def _speak_file(path: Path, args: argparse.Namespace) -> None:
+    pcm = await asyncio.to_thread(read_recording, path)
+    texts: list[str] = []
+    sound = bytearray()
+
+    def hear(each: SpokenTranslation) -> None:
+        sound.extend(each.part)
+        if each.problem and each.is_done:
+            print(f"chorus translate: {path}: {each.problem}", file=sys.stderr)
+        if each.is_done and each.text:
+            texts.append(each.text)
+            sound.extend(silent(_PAUSE_S, _RATE_HZ))
+
+    async with _conversation(args) as talk:
+        await _converse(talk, paced(pcm, float("inf")), hear)
+    head = f"{path}: " if len(args.files) > 1 else ""
+    print(head + " ".join(texts), flush=True)
+    with wave.open(str(args.speech / f"{path.stem}.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(_RATE_HZ)
+        file.writeframes(bytes(sound))
+
+
+async def _speak_live(args: argparse.Namespace) -> int:
+    with Player(_RATE_HZ, is_mute=args.mute) as player:
+
+        def hear(each: SpokenTranslation) -> None:
+            if each.part:
+                player.play(each.part)
+            elif each.problem and each.is_done:
+                print(f"chorus translate: {each.problem}", file=sys.stderr)
+            elif each.text and not each.is_done:
+                _show(each)
+
+        wanted = {"source_text": True, "half_duplex": not (args.headphones or args.mute)}
+        async with _conversation(args, speech=not args.mute, **wanted) as talk:
+            await _converse(talk, until(microphone(args.device), _interrupted()), hear)
+            await asyncio.to_thread(player.finish)
+    return 0
+
+
+async def _converse(talk: Conversation, source: AsyncIterator[bytes], hear: Any) -> None:
+    """Send `source` to its end, and hear what comes back.
+
+    Raises:
+        ClientError: the conversation ended before.
+    """
+
+    async def read() -> None:
+        async for each in talk:
+            hear(each)
+
+    reading = asyncio.create_task(read())
+    try:
+        async for block in source:
+            await talk.send(block)
+        await talk.finish()
+    except ConnectionLostError:
+        pass  # who reads is told why
+    except BaseException:
+        reading.cancel()
+        raise
+    await reading
+
+
+def _show(each: SpokenTranslation) -> None:
+    """Both texts; on a terminal what was said is faint."""
+    before, behind = ("\x1b[2m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
+    if each.source_text:
+        print(f"{before}{each.source}: {each.source_text}{behind}")
+    print(f"{each.target}: {each.text}", flush=True)
+
+
+def _interrupted() -> asyncio.Event:
+    """Set by the first Ctrl-C; the second does what it always does."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_interrupt() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, on_interrupt)
+    return stop

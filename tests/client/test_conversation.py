@@ -1,0 +1,210 @@
+"""The client of conversations, and `chorus translate` with speech, against a real server."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import types
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serve_app.cli import main
+from serve_app.client import (
+    ClientError,
+    ConnectionLostError,
+    Conversation,
+    SpokenTranslation,
+    StreamEndedError,
+)
+from serve_app.errors import EngineError
+from serve_app.ingress.backend.fake import ScriptedBackend
+from serve_app.ingress.backend.humming import humming
+from serve_app.transcript.types import Segment
+from tests.client.live_site import noise
+from tests.ingress.wires.translate.site import Site, new_site
+
+SCRIPT = (Segment("Раз два.", 0.0, 1.0), Segment("Три.", 1.0, 2.0))
+TEXT = "Раз два. Три."
+SOUND = humming("Раз два.", "ivan", 24_000) + humming("Три.", "ivan", 24_000)
+TALK = noise(0.6, 1) + bytes(32_000) + noise(0.6, 2) + bytes(32_000)
+LIMIT_S = 30
+
+
+class Served:
+    """A site on a loop and a thread of its own: commands have theirs."""
+
+    def __init__(self, backend: ScriptedBackend) -> None:
+        self._backend = backend
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self.site: Site
+
+    def __enter__(self) -> "Served":
+        self._thread.start()
+        self.site = self._run(new_site(self._backend))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self.site.server.__aexit__())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.site.server.host}"
+
+    def _run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(LIMIT_S)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with Served(ScriptedBackend(SCRIPT)) as each:
+        yield each
+
+
+def heard(url: str, pcm: bytes, **wanted: Any) -> list[SpokenTranslation]:
+    async def converse() -> list[SpokenTranslation]:
+        async with asyncio.timeout(LIMIT_S), Conversation(url, **wanted) as talk:
+            await talk.send(pcm)
+            await talk.finish()
+            return [each async for each in talk]
+
+    return asyncio.run(converse())
+
+
+def test_a_client_hears_texts_sounds_and_how_long_they_took(served: Served) -> None:
+    told = heard(served.url, TALK, mode="en->ru", source_text=True)
+    assert [each.utterance for each in told] == [0] * 4 + [1] * 4
+    for text, first, second, done in (told[:4], told[4:]):
+        assert (text.source, text.target, text.text, text.source_text) == ("en", "ru", TEXT, TEXT)
+        assert text.part == b""
+        assert first.part + second.part == SOUND
+        assert first.sample_rate == 24_000
+        assert done.is_done
+        assert done.text == TEXT
+        assert done.text_s is not None
+        assert done.sound_s is not None
+        assert 0 <= done.text_s <= done.sound_s
+    assert told[0].start_s < told[0].end_s < told[4].start_s
+
+
+def test_what_the_server_refuses_is_told_with_its_reason(served: Served) -> None:
+    with pytest.raises(StreamEndedError, match="nobody is called"):
+        heard(served.url, TALK, mode="en->ru", voice="nobody")
+    with pytest.raises(ClientError):
+        heard("http://127.0.0.1:1", TALK, mode="en->ru")
+
+
+def test_an_utterance_that_fails_says_why() -> None:
+    with Served(ScriptedBackend([EngineError("pretender", "no")])) as served:
+        told = heard(served.url, TALK, mode="en->ru")
+    assert [each.is_done for each in told] == [True, True]
+    assert all("pretender failed" in each.problem for each in told)
+
+
+def test_a_conversation_that_is_over_takes_no_more(served: Served) -> None:
+    async def converse() -> None:
+        async with Conversation(served.url, mode="en->ru") as talk:
+            await talk.finish()
+            assert not [each async for each in talk]
+            with pytest.raises(ConnectionLostError):
+                await talk.send(TALK)
+
+    asyncio.run(converse())
+
+
+def recording(path: Path) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(TALK)
+    return path
+
+
+def test_files_are_spoken_into_a_folder(served: Served, tmp_path, capsys) -> None:
+    files = [str(recording(tmp_path / name)) for name in ("one.wav", "two.wav")]
+    spoken = tmp_path / "spoken"
+    asked = ["translate", *files, "--from", "en", "--to", "ru", "--speech", str(spoken)]
+    assert main([*asked, "--url", served.url]) == 0
+    assert capsys.readouterr().out == "".join(f"{file}: {TEXT} {TEXT}\n" for file in files)
+    for name in ("one.wav", "two.wav"):
+        with wave.open(str(spoken / name)) as file:
+            assert file.getframerate() == 24_000
+            sound = file.readframes(file.getnframes())
+        pause = bytes(2 * 9600)
+        assert sound == (SOUND + pause) * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--both"], "--both needs"),
+        (["--speech", "somewhere"], "--speech needs files"),
+        (["a.wav", "b/a.wav", "--speech", "DIR"], "the same name"),
+        (["a.wav", "--speech", "DIR", "--format", "srt"], "text alone"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_named(
+    arguments, complaint, tmp_path, capsys
+) -> None:
+    arguments = [str(tmp_path) if each == "DIR" else each for each in arguments]
+    assert main(["translate", *arguments]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_file_that_is_none_is_reported_and_the_others_go_on(
+    served: Served, tmp_path, capsys
+) -> None:
+    good = str(recording(tmp_path / "one.wav"))
+    files = [str(tmp_path / "none.wav"), good, "--speech", str(tmp_path / "out")]
+    assert main(["translate", *files, "--from", "en", "--to", "ru", "--url", served.url]) == 1
+    told = capsys.readouterr()
+    assert "none.wav" in told.err
+    assert TEXT in told.out
+
+
+class Loudspeaker:
+    """`sounddevice.RawOutputStream`, as far as it is used."""
+
+    played = b""
+
+    def __init__(self, **_: Any) -> None:
+        pass
+
+    def __enter__(self) -> "Loudspeaker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def write(self, pcm: bytes) -> None:
+        Loudspeaker.played += pcm
+
+
+def test_what_the_microphone_hears_is_shown_and_played(served: Served, monkeypatch, capsys) -> None:
+    async def microphone(device: str | None):
+        assert device == "USB"
+        yield TALK[: len(TALK) // 2]
+
+    monkeypatch.setattr("serve_app.cli.translate.running.microphone", microphone)
+    sounddevice = types.SimpleNamespace(RawOutputStream=Loudspeaker)
+    monkeypatch.setitem(sys.modules, "sounddevice", sounddevice)
+    Loudspeaker.played = b""
+    asked = ["translate", "--from", "en", "--to", "ru", "--device", "USB", "--url", served.url]
+    assert main(asked) == 0
+    assert capsys.readouterr().out == f"en: {TEXT}\nru: {TEXT}\n"
+    assert Loudspeaker.played == SOUND
+
+
+def test_a_machine_without_ears_says_what_to_install(tmp_path) -> None:
+    asked = [sys.executable, "-m", "serve_app.cli", "translate", "--to", "ru", "--mute"]
+    run = subprocess.run(
+        [*asked, "--url", "http://127.0.0.1:1"], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 1
+    assert "chorus translate:" in run.stderr
