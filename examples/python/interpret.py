@@ -5,12 +5,11 @@ Any file that FFmpeg reads; here it is decoded by PyAV, and sent as fast as the 
 
 import argparse
 import asyncio
-import io
-import json
 import wave
 
 import av
-from websockets.asyncio.client import ClientConnection, connect
+
+from serve_app.client import Conversation
 
 RATE_HZ = 16_000
 
@@ -25,31 +24,25 @@ def pcm_of(path: str) -> bytes:
     return bytes(pcm)
 
 
-async def speak(socket: ClientConnection, pcm: bytes) -> None:
+async def speak(talk: Conversation, pcm: bytes) -> None:
     for start in range(0, len(pcm), 3200):
-        await socket.send(pcm[start : start + 3200])
-    await socket.send(b"")  # that was all; the server tells the rest, then closes
+        await talk.send(pcm[start : start + 3200])
+    await talk.finish()
 
 
 async def main(args: argparse.Namespace) -> None:
-    address = args.url.replace("http", "ws", 1) + "/ws/translate"
-    async with connect(address) as socket, asyncio.TaskGroup() as group:
-        wanted = {"src": args.source, "tgt": args.to, "sample_rate": RATE_HZ}
-        await socket.send(json.dumps({**wanted, "source_text": True, "events": True}))
-        group.create_task(speak(socket, pcm_of(args.file)))
-        with wave.open(args.output, "wb") as output:
-            async for message in socket:
-                if isinstance(message, bytes):  # one sentence, a whole WAV
-                    with wave.open(io.BytesIO(message)) as sentence:
-                        if output.getnframes() == 0:
-                            output.setparams(sentence.getparams())
-                        output.writeframes(sentence.readframes(sentence.getnframes()))
-                    continue
-                event = json.loads(message)
-                if event["type"] == "translation":
-                    print(event["source_text"], "→", event["text"])
-                elif event["type"] in ("failed", "error"):
-                    print(event["error"]["message"])
+    mode = f"{args.source}->{args.to}"
+    with wave.open(args.output, "wb") as output:
+        output.setparams((1, 2, 24_000, 0, "NONE", ""))
+        async with (
+            Conversation(args.url, mode=mode, source_text=True, output_sample_rate=24_000) as talk,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(speak(talk, pcm_of(args.file)))
+            async for told in talk:
+                output.writeframes(told.part)  # a sentence, if one is new
+                if told.is_done:
+                    print(told.problem or f"{told.source_text} → {told.text}")
 
 
 parser = argparse.ArgumentParser(description=__doc__)

@@ -1,6 +1,6 @@
 // What needs no server.
 import { expect, test } from "vitest";
-import { guarded, levelOf, Resampler, type Source } from "../src/audio/index.js";
+import { guarded, levelOf, Resampler, type Source, Turn } from "../src/audio/index.js";
 import { ChorusError, ServerError, StreamEndedError } from "../src/errors.js";
 import { mayPass, readWav, UnreadError } from "../src/index.js";
 import { KeptAudio } from "../src/kept.js";
@@ -92,6 +92,23 @@ test("what is heard while something plays becomes silence of the same length", a
   };
   const heard = await allOf(guarded(source, { isSpeaking: () => isSpeaking }));
   expect(heard.map((block) => [...block])).toEqual([[1, 2], [0, 0, 0], [6]]);
+});
+
+test("a sound waits while somebody speaks, in its order, and not for ever", async () => {
+  const turn = new Turn();
+  const played: string[] = [];
+  const play = (name: string) => turn.quiet.then(() => void played.push(name));
+  await play("first");
+  turn.speechStarted();
+  const both = [play("second"), play("third")];
+  await Promise.resolve();
+  expect(played).toEqual(["first"]);
+  turn.speechStopped();
+  await Promise.all(both);
+  expect(played).toEqual(["first", "second", "third"]);
+  const impatient = new Turn(1);
+  impatient.speechStarted();
+  await impatient.quiet;
 });
 
 test("a WAV is read to its last sample, also when it is cut short", () => {

@@ -5,3 +5,4 @@ export { Player } from "./player.js";
 export { Recorder, type RecorderOptions } from "./recorder.js";
 export { Resampler } from "./resample.js";
 export { levelOf, type Source } from "./source.js";
+export { Turn } from "./turn.js";

@@ -5,6 +5,7 @@ import { guarded, type Speaker } from "../audio/guard.js";
 import { Player } from "../audio/player.js";
 import { Recorder, type RecorderOptions } from "../audio/recorder.js";
 import type { Source } from "../audio/source.js";
+import { Turn } from "../audio/turn.js";
 import { Conversation, type ConversationOptions } from "../translation/conversation.js";
 import type { ConversationEvent } from "../translation/events.js";
 import { type Run, useRun } from "./runs.js";
@@ -90,9 +91,12 @@ async function follow(
   tell: (event: ConversationEvent) => void,
 ): Promise<void> {
   const heard: Promise<void>[] = [];
+  const turn = new Turn();
   for await (const event of conversation) {
+    if (event.type === "speech_started") turn.speechStarted();
+    if (event.type === "speech_stopped") turn.speechStopped();
     if (event.type === "audio") {
-      const playing = voice.play(event.wav);
+      const playing = turn.quiet.then(() => voice.play(event.wav));
       playing.catch(() => {}); // thrown below
       heard.push(playing);
     }

@@ -21,7 +21,7 @@ import { type ConversationEvent, type Ready, readyOf, type TranslateMessage } fr
 import { Told } from "./told.js";
 
 export interface ConversationOptions extends Server, Returning {
-  /** What is spoken and what is wanted; or, in both directions, `between`. */
+  /** What is spoken (`auto`: the model finds out) and what is wanted; or else `between`. */
   from?: string | undefined;
   to?: string | undefined;
   /** Two languages: what is spoken in either comes in the other. */
