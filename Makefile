@@ -11,7 +11,7 @@ ENGLISH := $(wildcard tiny/samples/canary/en-*)
 export $(filter CHORUS_% HF_% OTEL_%,$(.VARIABLES))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run serve stop browser postgres kustomize prometheus redis k8s test test-long check bench translate-bench overload load capacity hours scaling watch faults tiny
+.PHONY: help install run serve stop browser node clients postgres kustomize prometheus redis k8s test test-long check bench translate-bench overload load capacity hours scaling watch faults tiny
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,13 @@ stop: install  ## Stop the server that `make run` started
 
 browser: install  ## Install a headless Chromium, which the tests of the page need, unless there is one
 	@.ci/browser
+
+node:  ## Install Node, which the TypeScript client needs, unless it is there
+	@.ci/node
+
+clients: install node  ## Install, check, build and test the TypeScript client and its examples
+	@.ci/clients
+	@cd clients/typescript && npm test
 
 postgres:  ## Install PostgreSQL's programs, which tests of jobs need, unless they are there
 	@.ci/postgres

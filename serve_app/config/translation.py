@@ -1,6 +1,6 @@
 """Conversations: speech that is translated while it is spoken."""
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from serve_app.config.settings import Settings
 
@@ -22,3 +22,5 @@ class TranslationConfig(Settings):
     has failed, and the conversation goes on."""
     idle_timeout_s: PositiveFloat = 300.0
     """As that of `streams`: who speaks by turns may say nothing for a while, and holds no slot."""
+    min_pace: NonNegativeFloat = 0.005
+    """As that of `streams`: two seconds of audio in five minutes of waiting."""

@@ -139,7 +139,8 @@ class Sockets:
         stream = SpokenStream(
             self._backend, self.config, self._counted(route), self._tally.translated
         )
-        idle_timeout_s = self.config.translation.idle_timeout_s
+        own = self.config.translation
+        pace = {"idle_timeout_s": own.idle_timeout_s, "min_pace": own.min_pace}
         await self._serve(
             websocket,
             _Caller(
@@ -147,7 +148,7 @@ class Sockets:
                 stream,
                 ask,
                 lambda connection: new_wire(connection, stream),
-                self.config.streams.model_copy(update={"idle_timeout_s": idle_timeout_s}),
+                self.config.streams.model_copy(update=pace),
             ),
         )
 

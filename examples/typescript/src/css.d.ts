@@ -1,0 +1,2 @@
+/** Vite takes style sheets that are imported. */
+declare module "*.css";
