@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocket
 
-from serve_app.config import ModelConfig, ServerConfig, StreamsConfig
+from serve_app.config import ModelConfig, ServerConfig
 from serve_app.errors import AtCapacityError, SpeechError
 from serve_app.ingress.admission.gate import Gate
 from serve_app.ingress.backend import Backend
@@ -87,8 +87,6 @@ class _Caller(Generic[A, E]):
     stream: Stream[A, Any, E]
     ask: Callable[[], A | None]
     new_wire: Callable[[Connection], Wire[E]]
-    streams: StreamsConfig
-    """What it may cost."""
 
 
 class Sockets:
@@ -119,13 +117,7 @@ class Sockets:
         stream = TextStream(self._backend.stream_host, self.config.streams, self._counted(route))
         await self._serve(
             websocket,
-            _Caller(
-                route,
-                stream,
-                ask,
-                lambda connection: new_wire(connection, stream),
-                self.config.streams,
-            ),
+            _Caller(route, stream, ask, lambda connection: new_wire(connection, stream)),
         )
 
     async def translate(
@@ -139,17 +131,9 @@ class Sockets:
         stream = SpokenStream(
             self._backend, self.config, self._counted(route), self._tally.translated
         )
-        own = self.config.translation
-        pace = {"idle_timeout_s": own.idle_timeout_s, "min_pace": own.min_pace}
         await self._serve(
             websocket,
-            _Caller(
-                route,
-                stream,
-                ask,
-                lambda connection: new_wire(connection, stream),
-                self.config.streams.model_copy(update=pace),
-            ),
+            _Caller(route, stream, ask, lambda connection: new_wire(connection, stream)),
         )
 
     def _counted(self, route: str) -> Callable[[float], None]:
@@ -160,7 +144,7 @@ class Sockets:
         connection = Connection(
             websocket,
             self._unread,
-            idle_timeout_s=caller.streams.idle_timeout_s,
+            idle_timeout_s=stream.limits.idle_timeout_s,
             is_owing=lambda: stream.is_owing,
         )
         code = "left"
@@ -193,7 +177,7 @@ class Sockets:
         closing = Closing(self._gate.closing, self.config.limits.retry_after_s)
         self._tally.opened(caller.route)
         try:
-            return await Visit(connection, stream, wire, closing, caller.streams).run()
+            return await Visit(connection, stream, wire, closing).run()
         finally:
             self._tally.ended(caller.route)
 

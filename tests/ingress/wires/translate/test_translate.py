@@ -13,7 +13,14 @@ from serve_app.pipelines.streaming.fake import FakeHost
 from serve_app.transcript.types import Segment
 from tests.ingress.auth import ALICE, keys_file
 from tests.ingress.wires.conftest import WAITING, silence, speech
-from tests.ingress.wires.translate.site import WANTED, of_type, parsed, pcm_of, say, told_to
+from tests.ingress.wires.translate.site import (
+    WANTED,
+    of_type,
+    parsed,
+    pcm_of,
+    say,
+    told_to,
+)
 
 pytestmark = pytest.mark.asyncio
 
