@@ -21,7 +21,7 @@ from serve_app.ingress.sockets.transcription.stream import TextStream
 from serve_app.ingress.sockets.translation.asked import AskedConversation
 from serve_app.ingress.sockets.translation.stream import SpokenStream
 from serve_app.ingress.sockets.visit import LEFT, Closing, Visit, Wire
-from serve_app.ingress.wires.rest.answers import headers_of
+from serve_app.ingress.wires.rest.answers import SIMULATED_HEADER
 from serve_app.pipelines.speech_to_speech.events import ConversationEvent
 from serve_app.pipelines.streaming.events import StreamEvent
 
@@ -73,6 +73,9 @@ class Uncounted:
 class _Asked(Protocol):
     @property
     def model(self) -> ModelConfig: ...
+
+    @property
+    def is_simulated(self) -> bool: ...
 
 
 A = TypeVar("A", bound=_Asked)
@@ -173,7 +176,8 @@ class Sockets:
 
     async def _hold(self, connection: Connection, caller: "_Caller[A, E]") -> str:
         stream, wire = caller.stream, caller.new_wire(connection)
-        await connection.accept({} if stream.asked is None else headers_of(stream.asked.model))
+        is_simulated = stream.asked is not None and stream.asked.is_simulated
+        await connection.accept({SIMULATED_HEADER: "true"} if is_simulated else {})
         closing = Closing(self._gate.closing, self.config.limits.retry_after_s)
         self._tally.opened(caller.route)
         try:

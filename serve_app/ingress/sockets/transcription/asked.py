@@ -35,6 +35,11 @@ class Asked:
     fields: Mapping[str, str] | None = None
     """What a token has to carry."""
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether its words are made up."""
+        return self.model.kind == "simulated"
+
     def token(self, at_s: float) -> str:
         """To resume at `at_s`."""
         return Resumption(round(at_s * SAMPLE_RATE_HZ), dict(self.fields or {})).token()

@@ -183,7 +183,8 @@ class TranslateWire:
                     {"type": "failed", "utterance": event.utterance, **problem.body()}
                 )
             case Done():
-                if event.outcome in ("spoken", "written") and self._untold is not None:
+                # Of one that could not be spoken, behind that: its text, and what there is of it.
+                if self._untold is not None and self._untold.text:
                     await self._tell_whole(self._untold)
                 self._untold = None
                 self._sound.clear()
