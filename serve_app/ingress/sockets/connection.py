@@ -13,7 +13,7 @@ from serve_app.ingress.problems import Problem, refuse
 from serve_app.ingress.sockets.inbox import Heard, Inbox, Unread
 from serve_app.transcript.render import Json
 
-_LARGE_CHARACTERS = 256 * 1024
+LARGE_CHARACTERS = 256 * 1024
 """Longer texts are parsed in a thread, or the other streams would feel it."""
 
 
@@ -110,7 +110,7 @@ async def json_of(text: str) -> dict[str, object]:
         MessageError: it is none.
     """
     try:
-        if len(text) > _LARGE_CHARACTERS:
+        if len(text) > LARGE_CHARACTERS:
             message = await asyncio.to_thread(json.loads, text)
         else:
             message = json.loads(text)

@@ -21,6 +21,7 @@ from serve_app.ingress.sockets.transcription.stream import TextStream
 from serve_app.ingress.sockets.translation.asked import AskedConversation
 from serve_app.ingress.sockets.translation.stream import SpokenStream
 from serve_app.ingress.sockets.visit import LEFT, Closing, Visit, Wire
+from serve_app.ingress.voices import ServedVoices
 from serve_app.ingress.wires.rest.answers import SIMULATED_HEADER
 from serve_app.pipelines.speech_to_speech.events import ConversationEvent
 from serve_app.pipelines.streaming.events import StreamEvent
@@ -99,7 +100,7 @@ class Sockets:
         self, config: ServerConfig, backend: Backend, gate: Gate, tally: Tally | None = None
     ) -> None:
         self.config = config
-        self.served = ServedModels(config)
+        self.served, self.voices = ServedModels(config), ServedVoices(config)
         self._backend = backend
         self._gate = gate
         self._unread = Unread(config.limits.max_upload_memory_bytes)
