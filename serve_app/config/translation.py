@@ -21,6 +21,7 @@ class TranslationConfig(Settings):
     """For room at the model, or at a voice, each time that one is asked for an utterance; then it
     has failed, and the conversation goes on."""
     idle_timeout_s: PositiveFloat = 300.0
-    """As that of `streams`: who speaks by turns may say nothing for a while, and holds no slot."""
+    """As that of `streams`: who speaks by turns may say nothing for a while, and holds no slot.
+    Conversations over a model for live streams do hold one, and are ruled by `streams`."""
     min_pace: NonNegativeFloat = 0.005
     """As that of `streams`: two seconds of audio in five minutes of waiting."""

@@ -27,6 +27,8 @@ OPENAI_NAMES = frozenset(
 
 `gpt-4o-transcribe-diarize` is missing on purpose: who asks for it wants speakers told apart.
 """
+OPENAI_PREFIXES = ("gpt-", "whisper-")
+"""On sockets whatever begins so means the default model: there are new ones often."""
 DIARIZING_NAME = "gpt-4o-transcribe-diarize"
 """It means the default model where some model tells speakers apart, and nothing elsewhere."""
 NO_DIARIZER = (

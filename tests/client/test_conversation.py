@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from serve_app.cli import main
+from serve_app.cli.translate import running
+from serve_app.cli.translate.playing import Player
 from serve_app.client import (
     ClientError,
     ConnectionLostError,
@@ -23,6 +25,7 @@ from serve_app.client import (
 from serve_app.errors import EngineError
 from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.backend.humming import humming
+from serve_app.pipelines.streaming.fake import FakeHost
 from serve_app.transcript.types import Segment
 from tests.client.live_site import noise
 from tests.ingress.wires.translate.site import Site, new_site
@@ -199,6 +202,65 @@ def test_what_the_microphone_hears_is_shown_and_played(served: Served, monkeypat
     assert main(asked) == 0
     assert capsys.readouterr().out == f"en: {TEXT}\nru: {TEXT}\n"
     assert Loudspeaker.played == SOUND
+
+
+def test_a_loudspeaker_that_goes_away_holds_up_nobody(monkeypatch, capsys) -> None:
+    class Gone(Loudspeaker):
+        def write(self, pcm: bytes) -> None:
+            raise OSError("unplugged")
+
+    sounddevice = types.SimpleNamespace(RawOutputStream=Gone)
+    monkeypatch.setitem(sys.modules, "sounddevice", sounddevice)
+    with Player(24_000, is_mute=False) as player:
+        for _ in range(1000):
+            player.play(b"\0\0")
+        finishing = threading.Thread(target=player.finish, daemon=True)
+        finishing.start()
+        finishing.join(LIMIT_S)
+        assert not finishing.is_alive()
+    assert capsys.readouterr().err.count("unplugged") == 1
+
+
+def test_a_model_for_live_streams_is_asked_for_its_own_text_alone(monkeypatch, capsys) -> None:
+    async def microphone(device: str | None):
+        yield TALK[: len(TALK) // 2]
+
+    monkeypatch.setattr("serve_app.cli.translate.running.microphone", microphone)
+    with Served(ScriptedBackend(SCRIPT, hosts={"interpreter": FakeHost()})) as served:
+        asked = ["translate", "--from", "en", "--to", "ru", "--mute", "--model", "interpreter"]
+        assert main([*asked, "--url", served.url]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("ru: ru")
+
+
+def test_what_fails_shows_in_the_exit_status(tmp_path, monkeypatch, capsys) -> None:
+    async def microphone(device: str | None):
+        yield TALK
+
+    monkeypatch.setattr("serve_app.cli.translate.running.microphone", microphone)
+    with Served(ScriptedBackend([EngineError("pretender", "no")])) as served:
+        asked = ["translate", "--from", "en", "--to", "ru", "--url", served.url]
+        file = str(recording(tmp_path / "one.wav"))
+        assert main([*asked, file, "--speech", str(tmp_path / "out")]) == 1
+        assert main([*asked, "--mute"]) == 1
+    assert capsys.readouterr().err.count("pretender failed") == 4
+
+
+def test_a_reader_that_dies_stops_who_sends(served: Served) -> None:
+    async def speaking():
+        while True:
+            yield TALK
+            await asyncio.sleep(0.01)
+
+    def closed_pipe(each: SpokenTranslation) -> None:
+        raise BrokenPipeError
+
+    async def converse() -> None:
+        async with asyncio.timeout(LIMIT_S), Conversation(served.url, mode="en->ru") as talk:
+            await running._converse(talk, speaking(), closed_pipe)
+
+    with pytest.raises(BrokenPipeError):
+        asyncio.run(converse())
 
 
 def test_a_machine_without_ears_says_what_to_install(tmp_path) -> None:

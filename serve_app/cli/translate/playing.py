@@ -43,9 +43,15 @@ class Player:
             self._playing.join()
 
     def _run(self, stream: Any) -> None:
-        with stream:
-            while (pcm := self._waiting.get()) is not None:
-                stream.write(pcm)
+        pcm: bytes | None = b""
+        try:
+            with stream:
+                while (pcm := self._waiting.get()) is not None:
+                    stream.write(pcm)
+        except Exception as error:  # PortAudio's own: a loudspeaker that was taken away
+            print(f"chorus translate: the sound is played no more: {error}", file=sys.stderr)
+            while pcm is not None:
+                pcm = self._waiting.get()
 
     def _opened(self) -> Any:
         try:

@@ -6,12 +6,14 @@ import signal
 import sys
 import wave
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from serve_app.cli.listen.microphone import MicrophoneError, microphone
 from serve_app.cli.listen.recording import UnreadableRecordingError, paced, read_recording
 from serve_app.cli.listen.streaming import until
+from serve_app.cli.parsers import connect
 from serve_app.cli.translate.playing import Player, silent
 from serve_app.client import ClientError, ConnectionLostError, Conversation, SpokenTranslation
 
@@ -73,21 +75,24 @@ async def _speak_files(args: argparse.Namespace) -> int:
     failed = 0
     for path in args.files:
         try:
-            await _speak_file(path, args)
+            failed += await _speak_file(path, args)
         except (UnreadableRecordingError, ClientError) as error:
             print(f"chorus translate: {path}: {error}", file=sys.stderr)
             failed += 1
     return int(failed > 0)
 
 
-async def _speak_file(path: Path, args: argparse.Namespace) -> None:
+async def _speak_file(path: Path, args: argparse.Namespace) -> int:
+    """How many of its utterances failed."""
     pcm = await asyncio.to_thread(read_recording, path)
     texts: list[str] = []
+    problems: list[str] = []
     sound = bytearray()
 
     def hear(each: SpokenTranslation) -> None:
         sound.extend(each.part)
         if each.problem and each.is_done:
+            problems.append(each.problem)
             print(f"chorus translate: {path}: {each.problem}", file=sys.stderr)
         if each.is_done and each.text:
             texts.append(each.text)
@@ -102,24 +107,39 @@ async def _speak_file(path: Path, args: argparse.Namespace) -> None:
         file.setsampwidth(2)
         file.setframerate(_RATE_HZ)
         file.writeframes(bytes(sound))
+    return len(problems)
 
 
 async def _speak_live(args: argparse.Namespace) -> int:
+    problems: list[str] = []
+    wanted = {
+        "source_text": await asyncio.to_thread(_writes_source, args),
+        "half_duplex": not (args.headphones or args.mute),
+    }
     with Player(_RATE_HZ, is_mute=args.mute) as player:
 
         def hear(each: SpokenTranslation) -> None:
             if each.part:
                 player.play(each.part)
             elif each.problem and each.is_done:
+                problems.append(each.problem)
                 print(f"chorus translate: {each.problem}", file=sys.stderr)
-            elif each.text and not each.is_done:
+            elif each.text and each.is_final and not each.is_done:
                 _show(each)
 
-        wanted = {"source_text": True, "half_duplex": not (args.headphones or args.mute)}
         async with _conversation(args, speech=not args.mute, **wanted) as talk:
             await _converse(talk, until(microphone(args.device), _interrupted()), hear)
             await asyncio.to_thread(player.finish)
-    return 0
+    return int(bool(problems))
+
+
+def _writes_source(args: argparse.Namespace) -> bool:
+    """Whether the model writes down what is spoken too: one for live streams does not."""
+    if args.model is None:
+        return True
+    with connect(args) as client:
+        named = [each for each in client.models() if args.model in (each.name, *each.aliases)]
+    return not any(each.streaming for each in named)
 
 
 async def _converse(talk: Conversation, source: AsyncIterator[bytes], hear: Any) -> None:
@@ -133,17 +153,22 @@ async def _converse(talk: Conversation, source: AsyncIterator[bytes], hear: Any)
         async for each in talk:
             hear(each)
 
-    reading = asyncio.create_task(read())
+    async def send() -> None:
+        with suppress(ConnectionLostError):  # who reads is told why
+            async for block in source:
+                await talk.send(block)
+            await talk.finish()
+
+    tasks = [asyncio.create_task(read()), asyncio.create_task(send())]
     try:
-        async for block in source:
-            await talk.send(block)
-        await talk.finish()
-    except ConnectionLostError:
-        pass  # who reads is told why
-    except BaseException:
-        reading.cancel()
-        raise
-    await reading
+        await asyncio.wait(tasks, return_when="FIRST_EXCEPTION")
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _show(each: SpokenTranslation) -> None:

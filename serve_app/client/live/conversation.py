@@ -5,6 +5,7 @@ language out, utterance by utterance.
 import asyncio
 import io
 import json
+import time
 import wave
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ class SpokenTranslation:
     """PCM16LE of the sentence that is new, if one is."""
     sample_rate: int = 0
     """Of it."""
+    is_final: bool = False
+    """Whether the text is whole; a model for live streams tells it as it grows."""
     is_done: bool = False
     """Whether nothing follows."""
     problem: str = ""
@@ -96,7 +99,8 @@ class Conversation:
         named = {name: value for name, value in wanted.items() if value is not None}
         self._wanted = {"mode": mode, "sample_rate": sample_rate, "events": True, **named}
         self._connection: ClientConnection | None = None
-        self._limit_s: float | None = None
+        self._limit: tuple[float, float] | None = None
+        """How long the server may take, in seconds, and until when that is, by `time.monotonic`."""
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -114,12 +118,22 @@ class Conversation:
         self._connection = await open_socket(
             self.base_url, _PATH, {}, headers=self._headers, timeout_s=self.open_timeout_s
         )
-        await self._connection.send(json.dumps(self._wanted))
-        self._limit_s = self.open_timeout_s
-        first = await self._message()
-        if isinstance(first, bytes) or first.get("type") != "ready":
-            raise StreamEndedError(1007, _complaint(first))
-        self.ready, self._limit_s = first, None
+        complaint = ""
+        try:
+            self._limit = self._limited(self.open_timeout_s)
+            await self._connection.send(json.dumps(self._wanted))
+            first = await self._message()
+            while isinstance(first, dict) and first.get("type") == "error":
+                complaint = _complaint(first)
+                first = await self._message()  # what it is closed with says what helps
+            if not isinstance(first, dict) or first.get("type") != "ready":
+                raise StreamEndedError(1007, _complaint(first))
+        except BaseException as error:
+            await self._connection.close()
+            if isinstance(error, ConnectionClosed):
+                raise ended_by(error, complaint) from error
+            raise
+        self.ready, self._limit = first, None
 
     async def send(self, pcm: bytes) -> None:
         """Hand audio over; waits while the server has enough to do.
@@ -136,7 +150,7 @@ class Conversation:
 
     async def finish(self) -> None:
         """No more audio: the rest is told, then reading ends; raises as `send` does."""
-        self._limit_s = self.final_timeout_s
+        self._limit = self._limited(self.final_timeout_s)
         await self._deliver(_END_OF_AUDIO)
 
     async def __aiter__(self) -> AsyncIterator[SpokenTranslation]:
@@ -187,20 +201,23 @@ class Conversation:
         except ConnectionClosed as error:
             raise ConnectionLostError(self.base_url, "the conversation is over") from error
 
-    async def _message(self) -> Any:
+    async def _message(self) -> bytes | dict[str, Any]:
         assert self._connection is not None, "open the conversation first"
         receiving = asyncio.ensure_future(self._connection.recv())
         try:
             while True:  # the limit may be set while it is waited
-                limit_s = 1.0 if self._limit_s is None else self._limit_s
-                done, _ = await asyncio.wait({receiving}, timeout=limit_s)
+                left_s = 1.0 if self._limit is None else self._limit[1] - time.monotonic()
+                done, _ = await asyncio.wait({receiving}, timeout=max(min(left_s, 1.0), 0.0))
                 if done:
-                    message = receiving.result()
-                    return message if isinstance(message, bytes) else json.loads(message)
-                if self._limit_s is not None:
-                    raise AnswerTimeoutError(self.base_url, limit_s)
+                    return _parsed(receiving.result())
+                if self._limit is not None and self._limit[1] <= time.monotonic():
+                    raise AnswerTimeoutError(self.base_url, self._limit[0])
         finally:
             receiving.cancel()
+
+    @staticmethod
+    def _limited(limit_s: float) -> tuple[float, float]:
+        return limit_s, time.monotonic() + limit_s
 
 
 def _told(each: SpokenTranslation, message: Mapping[str, Any]) -> SpokenTranslation:
@@ -214,6 +231,7 @@ def _told(each: SpokenTranslation, message: Mapping[str, Any]) -> SpokenTranslat
                 source_text=message["source_text"],
                 start_s=message["start_s"],
                 end_s=message["end_s"],
+                is_final=message["is_final"],
             )
         case "failed":
             return replace(each, problem=_complaint(message))
@@ -226,6 +244,22 @@ def _told(each: SpokenTranslation, message: Mapping[str, Any]) -> SpokenTranslat
                 sound_s=_seconds(latency_ms["sound"]),
             )
     return each
+
+
+def _parsed(message: str | bytes) -> bytes | dict[str, Any]:
+    """
+    Raises:
+        StreamEndedError: it is no message of a Chorus server.
+    """
+    if isinstance(message, bytes):
+        return message
+    try:
+        fields = json.loads(message)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise StreamEndedError(0, _complaint(None))
+    return fields
 
 
 def _complaint(message: Any) -> str:

@@ -10,10 +10,10 @@ from starlette.websockets import WebSocket
 from serve_app.errors import MessageError
 from serve_app.ingress.auth.door import SUBPROTOCOLS
 from serve_app.ingress.problems import Problem, refuse
-from serve_app.ingress.sockets.inbox import Inbox, Unread
+from serve_app.ingress.sockets.inbox import Heard, Inbox, Unread
 from serve_app.transcript.render import Json
 
-_LARGE_CHARACTERS = 256 * 1024
+LARGE_CHARACTERS = 256 * 1024
 """Longer texts are parsed in a thread, or the other streams would feel it."""
 
 
@@ -33,13 +33,22 @@ class Connection:
             websocket.receive, unread, idle_timeout_s=idle_timeout_s, is_owing=is_owing
         )
         self._reading: asyncio.Task[None] | None = None
-        self.receive = self._inbox.next
         self.left = self._inbox.left
+
+    async def receive(self, idle_timeout_s: float) -> Heard:
+        """See `Inbox.next`."""
+        self._inbox.idle_timeout_s = idle_timeout_s
+        return await self._inbox.next()
 
     @property
     def waited_s(self) -> float:
         """See `Inbox.waited_s`."""
         return self._inbox.waited_s
+
+    @property
+    def arrived_at(self) -> float:
+        """See `Inbox.arrived_at`."""
+        return self._inbox.arrived_at
 
     @property
     def headers(self) -> Headers:
@@ -101,7 +110,7 @@ async def json_of(text: str) -> dict[str, object]:
         MessageError: it is none.
     """
     try:
-        if len(text) > _LARGE_CHARACTERS:
+        if len(text) > LARGE_CHARACTERS:
             message = await asyncio.to_thread(json.loads, text)
         else:
             message = json.loads(text)

@@ -51,11 +51,14 @@ class Inbox:
     ) -> None:
         self._receive = receive
         self._unread = unread
-        self._idle_timeout_s = idle_timeout_s
+        self.idle_timeout_s = idle_timeout_s
+        """It may change between two messages."""
         self._is_owing = is_owing
         self.waited_s = 0.0
         """For the newest message, since nothing was owed any more."""
-        self._messages: deque[Heard] = deque()
+        self.arrived_at = 0.0
+        """When the newest message did, by `time.monotonic`; it may have waited since."""
+        self._messages: deque[tuple[Heard, float]] = deque()
         self._num_bytes = 0
         self._end: Exception | None = None
         self._arrived = asyncio.Event()
@@ -76,7 +79,7 @@ class Inbox:
             text = message.get("text")
             heard: Heard = message.get("bytes") or b"" if text is None else text
             self._end = self._hold(len(heard) + _MESSAGE_BYTES)
-            self._messages.append(heard)
+            self._messages.append((heard, time.monotonic()))
             self._arrived.set()
         self._arrived.set()
         self._has_ended.set()
@@ -91,12 +94,12 @@ class Inbox:
         """
         self.waited_s = 0.0
         while self._end is None and not self._messages:
-            if self.waited_s >= self._idle_timeout_s:
-                raise StreamIdleError(self._idle_timeout_s)
-            await self._wait(min(_LOOK_EVERY_S, self._idle_timeout_s - self.waited_s))
+            if self.waited_s >= self.idle_timeout_s:
+                raise StreamIdleError(self.idle_timeout_s)
+            await self._wait(min(_LOOK_EVERY_S, self.idle_timeout_s - self.waited_s))
         if self._end is not None:
             raise self._end
-        heard = self._messages.popleft()
+        heard, self.arrived_at = self._messages.popleft()
         self._let_go(len(heard) + _MESSAGE_BYTES)
         return heard
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocket
 
-from serve_app.config import ModelConfig, ServerConfig, StreamsConfig
+from serve_app.config import ModelConfig, ServerConfig
 from serve_app.errors import AtCapacityError, SpeechError
 from serve_app.ingress.admission.gate import Gate
 from serve_app.ingress.backend import Backend
@@ -21,7 +21,8 @@ from serve_app.ingress.sockets.transcription.stream import TextStream
 from serve_app.ingress.sockets.translation.asked import AskedConversation
 from serve_app.ingress.sockets.translation.stream import SpokenStream
 from serve_app.ingress.sockets.visit import LEFT, Closing, Visit, Wire
-from serve_app.ingress.wires.rest.answers import headers_of
+from serve_app.ingress.voices import ServedVoices
+from serve_app.ingress.wires.rest.answers import SIMULATED_HEADER
 from serve_app.pipelines.speech_to_speech.events import ConversationEvent
 from serve_app.pipelines.streaming.events import StreamEvent
 
@@ -74,6 +75,9 @@ class _Asked(Protocol):
     @property
     def model(self) -> ModelConfig: ...
 
+    @property
+    def is_simulated(self) -> bool: ...
+
 
 A = TypeVar("A", bound=_Asked)
 E = TypeVar("E")
@@ -87,8 +91,6 @@ class _Caller(Generic[A, E]):
     stream: Stream[A, Any, E]
     ask: Callable[[], A | None]
     new_wire: Callable[[Connection], Wire[E]]
-    streams: StreamsConfig
-    """What it may cost."""
 
 
 class Sockets:
@@ -98,7 +100,7 @@ class Sockets:
         self, config: ServerConfig, backend: Backend, gate: Gate, tally: Tally | None = None
     ) -> None:
         self.config = config
-        self.served = ServedModels(config)
+        self.served, self.voices = ServedModels(config), ServedVoices(config)
         self._backend = backend
         self._gate = gate
         self._unread = Unread(config.limits.max_upload_memory_bytes)
@@ -119,13 +121,7 @@ class Sockets:
         stream = TextStream(self._backend.stream_host, self.config.streams, self._counted(route))
         await self._serve(
             websocket,
-            _Caller(
-                route,
-                stream,
-                ask,
-                lambda connection: new_wire(connection, stream),
-                self.config.streams,
-            ),
+            _Caller(route, stream, ask, lambda connection: new_wire(connection, stream)),
         )
 
     async def translate(
@@ -139,17 +135,9 @@ class Sockets:
         stream = SpokenStream(
             self._backend, self.config, self._counted(route), self._tally.translated
         )
-        own = self.config.translation
-        pace = {"idle_timeout_s": own.idle_timeout_s, "min_pace": own.min_pace}
         await self._serve(
             websocket,
-            _Caller(
-                route,
-                stream,
-                ask,
-                lambda connection: new_wire(connection, stream),
-                self.config.streams.model_copy(update=pace),
-            ),
+            _Caller(route, stream, ask, lambda connection: new_wire(connection, stream)),
         )
 
     def _counted(self, route: str) -> Callable[[float], None]:
@@ -160,7 +148,7 @@ class Sockets:
         connection = Connection(
             websocket,
             self._unread,
-            idle_timeout_s=caller.streams.idle_timeout_s,
+            idle_timeout_s=stream.limits.idle_timeout_s,
             is_owing=lambda: stream.is_owing,
         )
         code = "left"
@@ -189,11 +177,12 @@ class Sockets:
 
     async def _hold(self, connection: Connection, caller: "_Caller[A, E]") -> str:
         stream, wire = caller.stream, caller.new_wire(connection)
-        await connection.accept({} if stream.asked is None else headers_of(stream.asked.model))
+        is_simulated = stream.asked is not None and stream.asked.is_simulated
+        await connection.accept({SIMULATED_HEADER: "true"} if is_simulated else {})
         closing = Closing(self._gate.closing, self.config.limits.retry_after_s)
         self._tally.opened(caller.route)
         try:
-            return await Visit(connection, stream, wire, closing, caller.streams).run()
+            return await Visit(connection, stream, wire, closing).run()
         finally:
             self._tally.ended(caller.route)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
 from serve_app.audio.waveform import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
+from serve_app.config import StreamsConfig
 from serve_app.errors import AudioTooLongError, KeyLimitError
 from serve_app.ingress.auth.audit import current
 
@@ -71,6 +72,8 @@ class Stream(Generic[A, S, E]):
         self._closing: asyncio.Task[None] | None = None
         self._begun = asyncio.Event()
         self.asked: A | None = None
+        self.arrived_at: float | None = None
+        """When what is fed now had arrived, by `time.monotonic`; None: just now."""
         self.fed_s = 0.0
         """Audio that was handed on, in seconds."""
 
@@ -105,7 +108,7 @@ class Stream(Generic[A, S, E]):
             self._exchange.audio_s += duration_s
             self._on_audio(duration_s)
             try:
-                await session.feed(piece)
+                await self._hand_on(session, piece)
             except AudioTooLongError as error:
                 error.param = None  # there is no field to blame
                 raise
@@ -154,9 +157,17 @@ class Stream(Generic[A, S, E]):
         return session is not None and session.is_owing
 
     @property
+    def limits(self) -> StreamsConfig:
+        """What it may cost, as far as that is known."""
+        raise NotImplementedError
+
+    @property
     def patience_s(self) -> float:
         """How much longer than usual the rest of it may take to be told."""
         return 0.0
+
+    async def _hand_on(self, session: S, pcm: bytes) -> None:
+        await session.feed(pcm)
 
     def _opened_session(self) -> S | None:
         opening = self._opening

@@ -84,7 +84,8 @@ class Pace:
     """Whether a client sends its audio at least as fast as it must."""
 
     def __init__(self, streams: StreamsConfig) -> None:
-        self._streams = streams
+        self.streams = streams
+        """What the stream may cost; a conversation knows that once it has begun."""
         self._waited_s = 0.0
         self._fed_before_s = 0.0
 
@@ -97,9 +98,9 @@ class Pace:
             StreamIdleError: it is too slow.
         """
         self._waited_s += waited_s
-        if self._waited_s < self._streams.idle_timeout_s:
+        if self._waited_s < self.streams.idle_timeout_s:
             return
-        if fed_s - self._fed_before_s < self._streams.min_pace * self._waited_s:
+        if fed_s - self._fed_before_s < self.streams.min_pace * self._waited_s:
             raise StreamIdleError(self._waited_s)
         self._waited_s, self._fed_before_s = 0.0, fed_s
 
@@ -113,9 +114,7 @@ class Visit(Generic[E]):
         stream: Stream[Any, Any, E],
         wire: Wire[E],
         closing: Closing,
-        streams: StreamsConfig,
     ) -> None:
-        self._streams = streams
         self._connection = connection
         self._stream = stream
         self._wire = wire
@@ -184,14 +183,16 @@ class Visit(Generic[E]):
 
     async def _hear(self) -> None:
         is_more = True
-        pace = Pace(self._streams)
+        pace = Pace(self._stream.limits)
         while is_more and not self._is_parting:
-            message = await self._connection.receive()
+            message = await self._connection.receive(self._stream.limits.idle_timeout_s)
             waited_s = self._connection.waited_s
+            self._stream.arrived_at = self._connection.arrived_at
             self._is_busy = True
             is_more = await self._wire.hear(message)
             self._is_busy = False
             if is_more:
+                pace.streams = self._stream.limits
                 pace.check(waited_s, self._stream.fed_s)
 
     async def _tell(self) -> None:

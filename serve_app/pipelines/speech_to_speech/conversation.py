@@ -5,6 +5,8 @@ bounded: who does not read the events holds up the work, and at last `feed`.
 """
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -77,6 +79,7 @@ class Conversation:
             heard=self._echo.sent,
         )
         self._feeding = asyncio.Lock()
+        self._untaken: deque[Heard] = deque()
         self._number = -1
         self._ended_at: float | None = None
         self._is_over = False
@@ -90,8 +93,9 @@ class Conversation:
         """Translate otherwise, from the next utterance to end on."""
         self._translator, self._speaker = translator, speaker
 
-    async def feed(self, pcm: bytes) -> None:
-        """Take PCM16LE mono at 16 kHz; wait while too many utterances are under way.
+    async def feed(self, pcm: bytes, arrived_at: float | None = None) -> None:
+        """Take PCM16LE mono at 16 kHz; wait while too many utterances are under way. `arrived_at`,
+        by `time.monotonic`, where that was not just now.
 
         Raises:
             AudioTooLongError: past `max_stream_s`; nothing of `pcm` was taken.
@@ -101,11 +105,13 @@ class Conversation:
             if self._is_over:
                 return
             self._check_length(len(pcm) // BYTES_PER_SAMPLE)
-            self._arrivals.note(self._utterances.num_samples + len(pcm) // BYTES_PER_SAMPLE)
-            pcm = self._echo.heard(pcm)
+            arrived_at = time.monotonic() if arrived_at is None else arrived_at
+            num_samples = self._utterances.num_samples + len(pcm) // BYTES_PER_SAMPLE
+            self._arrivals.note(num_samples, arrived_at)
+            pcm = self._echo.heard(pcm, arrived_at)
             for start in range(0, len(pcm), _PIECE_BYTES):
-                for heard in self._utterances.push(pcm[start : start + _PIECE_BYTES]):
-                    await self._take(heard)
+                self._untaken.extend(self._utterances.push(pcm[start : start + _PIECE_BYTES]))
+                await self._take()
                 await asyncio.sleep(0)  # others run: voice activity takes 1.4 % of what it hears
             self._quiet.begin()
 
@@ -141,21 +147,29 @@ class Conversation:
 
     async def _end_utterance(self) -> None:
         if not self._is_over:
-            for heard in self._utterances.end():
-                await self._take(heard)
+            self._untaken.extend(self._utterances.end())
+            await self._take()
 
-    async def _take(self, heard: Heard) -> None:
-        match heard:
-            case Onset(at_sample):
-                self._number += 1
-                await self._turns.tell(SpeechStarted(self._number, at_sample / SAMPLE_RATE_HZ))
-            case Offset(at_sample):
-                self._ended_at = self._arrivals.of(at_sample)
-                await self._turns.tell(SpeechStopped(self._number, at_sample / SAMPLE_RATE_HZ))
-            case Spoken():
-                await self._begin(heard)
+    async def _take(self) -> None:
+        """What was heard; who is cancelled meanwhile leaves the rest to who comes next."""
+        while self._untaken:
+            turn = None
+            match self._untaken[0]:
+                case Onset(at_sample):
+                    at_s = at_sample / SAMPLE_RATE_HZ
+                    await self._turns.tell(SpeechStarted(self._number + 1, at_s))
+                    self._number += 1
+                case Offset(at_sample):
+                    at_s = at_sample / SAMPLE_RATE_HZ
+                    await self._turns.tell(SpeechStopped(self._number, at_s))
+                    self._ended_at = self._arrivals.of(at_sample)
+                case Spoken() as spoken:
+                    turn = self._begin(spoken)
+            self._untaken.popleft()
+            if turn is not None:
+                await turn.begun.wait()
 
-    async def _begin(self, spoken: Spoken) -> None:
+    def _begin(self, spoken: Spoken) -> Turn:
         translator, speaker = self._translator, self._speaker
         span = spoken.start_sample / SAMPLE_RATE_HZ, spoken.end_sample / SAMPLE_RATE_HZ
 
@@ -165,4 +179,4 @@ class Conversation:
         async def work(turn: Turn) -> None:
             await tell_translations(turn, translations(turn), speaker, span=lambda: span)
 
-        await self._turns.begin(self._number, work, ended_at=self._ended_at)
+        return self._turns.begin(self._number, work, ended_at=self._ended_at)

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from serve_app.audio.voice import Detector, VoiceActivity
 from serve_app.audio.waveform import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
+from serve_app.errors import SpeechError
 from serve_app.models.protocols import Speech
 from serve_app.pipelines.streaming.endpointing import CutFrame, Cutter, VoiceTurn
 
@@ -128,9 +130,9 @@ class Arrivals:
     def __init__(self) -> None:
         self._until: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
 
-    def note(self, num_samples: int) -> None:
-        """So many samples of the stream are there now."""
-        self._until.append((num_samples, time.monotonic()))
+    def note(self, num_samples: int, at: float) -> None:
+        """So many samples of the stream were there then."""
+        self._until.append((num_samples, at))
 
     def of(self, sample: int) -> float:
         """When all before `sample` were there."""
@@ -148,15 +150,23 @@ class EchoGuard:
 
     def __init__(self, *, is_on: bool) -> None:
         self._is_on = is_on
-        self._until = 0.0
+        self._playing: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        """From when to when; what is heard later than it arrived has its own past."""
 
     def sent(self, speech: Speech) -> None:
         """The client plays it when it has played what it was sent before."""
-        self._until = max(self._until, time.monotonic()) + speech.duration_s
+        begins_at = now = time.monotonic()
+        until = now + speech.duration_s
+        if self._playing and self._playing[-1][1] >= now:
+            begins_at, before = self._playing.pop()
+            until = before + speech.duration_s
+        self._playing.append((begins_at, until))
 
-    def heard(self, pcm: bytes) -> bytes:
-        """`pcm`, or as much silence."""
-        is_playing = self._is_on and time.monotonic() < self._until + _ECHO_S
+    def heard(self, pcm: bytes, arrived_at: float) -> bytes:
+        """`pcm`, or as much silence; what arrived later is heard later."""
+        while self._playing and self._playing[0][1] + _ECHO_S <= arrived_at:
+            self._playing.popleft()
+        is_playing = self._is_on and any(begins_at <= arrived_at for begins_at, _ in self._playing)
         return bytes(len(pcm)) if is_playing else pcm
 
 
@@ -189,7 +199,12 @@ class Quiet:
 
     def _elapsed(self) -> None:
         self._timer = None
-        self._ending = asyncio.create_task(self._end())
+        if self._ending is None or self._ending.done():
+            self._ending = asyncio.create_task(self._ended())
+
+    async def _ended(self) -> None:
+        with suppress(SpeechError):  # a session that is over tells why by its events
+            await self._end()
 
 
 def _quietest(pcm: bytearray) -> int:

@@ -66,10 +66,13 @@ async def tell_translations(
     """Tell one utterance; without `speaker` its texts alone. `span` says from when to when in the
     stream it goes, as far as that is known.
 
+    A sentence that cannot be spoken is the last that is tried; the texts are told to their end.
+
     Raises:
-        SpeechError: what came between.
+        Exception: what came between, or, behind the last text, why it could not be spoken.
     """
     num_spoken = part = 0
+    problem: Exception | None = None
     async for each in translations:
         start_s, end_s = span()
         await turn.tell(
@@ -84,14 +87,21 @@ async def tell_translations(
                 each.is_final,
             )
         )
-        if speaker is None or each.target is None:
+        if speaker is None or each.target is None or problem is not None:
             continue
         for sentence in _whole_sentences(each)[num_spoken:]:
-            speech = await turn.persist(partial(speaker.speak, sentence, each.target))
+            speak = partial(speaker.speak, sentence, each.target)
+            try:
+                speech = await turn.persist(speak, is_bounded=True)
+            except Exception as error:  # of whatever kind: raised behind the texts
+                problem = error
+                break
             num_spoken += 1
             if speech.pcm:
                 await turn.tell(Sound(turn.number, part, speech))
                 part += 1
+    if problem is not None:
+        raise problem
 
 
 def _whole_sentences(translation: Translation) -> list[str]:

@@ -6,6 +6,7 @@ said. The session of the stream cuts the utterances, moves between replicas and 
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -93,16 +94,18 @@ class StreamedConversation:
         """Whether more will be told by itself."""
         return self._turns.is_owing or self._session.is_owing
 
-    async def feed(self, pcm: bytes) -> None:
-        """Take PCM16LE mono at 16 kHz; wait while too much of it has no text yet.
+    async def feed(self, pcm: bytes, arrived_at: float | None = None) -> None:
+        """Take PCM16LE mono at 16 kHz; wait while too much of it has no text yet. `arrived_at`, by
+        `time.monotonic`, where that was not just now.
 
         Raises:
             SpeechError: what ended the conversation.
         """
         self._quiet.stop()
         self._num_samples += len(pcm) // BYTES_PER_SAMPLE
-        self._arrivals.note(self._num_samples)
-        await self._session.feed(self._echo.heard(pcm))
+        arrived_at = time.monotonic() if arrived_at is None else arrived_at
+        self._arrivals.note(self._num_samples, arrived_at)
+        await self._session.feed(self._echo.heard(pcm, arrived_at))
         self._quiet.begin()
 
     async def commit(self) -> None:
@@ -168,7 +171,8 @@ class StreamedConversation:
         utterance = self._under_way = _Utterance(at_s, at_s)
         await self._turns.tell(SpeechStarted(self._number, at_s))
         work = self._work_of(utterance)
-        utterance.turn = await self._turns.begin(self._number, work, ended_at=None)
+        utterance.turn = self._turns.begin(self._number, work, ended_at=None)
+        await utterance.turn.begun.wait()
 
     def _work_of(self, utterance: _Utterance) -> Callable[[Turn], Awaitable[None]]:
         async def work(turn: Turn) -> None:
@@ -203,4 +207,6 @@ class StreamedConversation:
             return
         await self._stop(at_s)
         self._under_way, utterance.end_s = None, max(utterance.end_s, at_s)
-        utterance.grow(Translation(*self._pair, utterance.final))
+        # Where the session died, what was certain may have been spoken, and is not taken back.
+        certain = utterance.newest.certain if utterance.newest is not None else ""
+        utterance.grow(Translation(*self._pair, max(utterance.final, certain, key=len)))

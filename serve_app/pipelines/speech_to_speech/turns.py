@@ -11,7 +11,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from serve_app.errors import CapacityError, EngineError, KeyLimitError, SpeechError
+from serve_app.errors import (
+    CapacityError,
+    DeadlineExceededError,
+    EngineError,
+    KeyLimitError,
+    SpeechError,
+)
 from serve_app.models.protocols import Speech
 from serve_app.pipelines.speech_to_speech.events import (
     ConversationEvent,
@@ -42,6 +48,8 @@ class Turn:
         self.number = number
         self.ended_at = ended_at
         """When the end of its speech had arrived, by `time.monotonic`; None while it goes on."""
+        self.begun = asyncio.Event()
+        """Whether there was room for it."""
         self._patience_s = patience_s
         self._untold: asyncio.Queue[ConversationEvent | None] = asyncio.Queue(_MAX_UNTOLD)
 
@@ -53,16 +61,24 @@ class Turn:
         while (event := await self._untold.get()) is not None:
             yield event
 
-    async def persist(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def persist(self, call: Callable[[], Awaitable[T]], *, is_bounded: bool = False) -> T:
         """Try until somebody has room for it: what was heard is not given up for a busy moment.
+        With `is_bounded` patience bounds each attempt too: of a call without a limit of its own.
 
         Raises:
             SpeechError: what `call` raises, at once; a want of capacity when patience ends.
+            DeadlineExceededError: no answer came meanwhile.
         """
         pause_s, give_up_at = _FIRST_PAUSE_S, time.monotonic() + self._patience_s
         while True:
+            left_s = max(give_up_at - time.monotonic(), 0.0) if is_bounded else None
             try:
-                return await call()
+                async with asyncio.timeout(left_s) as limit:
+                    return await call()
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                raise DeadlineExceededError(self._patience_s) from error
             except KeyLimitError:
                 raise
             except CapacityError:
@@ -78,7 +94,7 @@ class _Account:
 
     turn: Turn
     text_s: float | None = None
-    sound_s: float | None = None
+    sounded_at: float | None = None
     outcome: Outcome = field(default="empty")
 
     def stamped(self, event: ConversationEvent) -> ConversationEvent:
@@ -93,7 +109,7 @@ class _Account:
                 return replace(event, latency_s=since_end_s)
             case Sound():
                 if event.part == 0:
-                    self.sound_s = since_end_s
+                    self.sounded_at = time.monotonic()
                 self.outcome = "spoken"
                 return replace(event, latency_s=since_end_s)
             case Failed():
@@ -101,7 +117,10 @@ class _Account:
         return event
 
     def done(self) -> Done:
-        return Done(self.turn.number, self.outcome, self.text_s, self.sound_s)
+        ended_at, sound_s = self.turn.ended_at, None
+        if self.sounded_at is not None and ended_at is not None:
+            sound_s = self.sounded_at - ended_at
+        return Done(self.turn.number, self.outcome, self.text_s, sound_s)
 
 
 class Turns:
@@ -128,11 +147,11 @@ class Turns:
         """Whether more will be told by itself."""
         return bool(self._num_under_way or self._unread.qsize())
 
-    async def begin(
+    def begin(
         self, number: int, work: Callable[[Turn], Awaitable[None]], *, ended_at: float | None
     ) -> Turn:
-        """Begin with the next utterance, once there is room for it."""
-        await self._room.acquire()
+        """Take the next utterance, and begin with it once there is room (`Turn.begun`): it will be
+        told, also where who waits for that gives up."""
         turn = Turn(number, ended_at, self._patience_s)
         self._num_under_way += 1
         self._order.put_nowait(turn)
@@ -162,6 +181,8 @@ class Turns:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self, turn: Turn, work: Callable[[Turn], Awaitable[None]]) -> None:
+        await self._room.acquire()
+        turn.begun.set()
         try:
             with tracing.span("utterance", {"chorus.utterance": turn.number}):
                 await work(turn)

@@ -92,7 +92,7 @@ class SocketMetrics:
         if text_s is not None:
             self._text_s.observe(text_s)
         if sound_s is not None:
-            self._sound_s.observe(sound_s)
+            self._sound_s.observe(max(sound_s, 0.0))  # a histogram drops what is below
 
     def beat(self) -> None:
         """Tell again what is open."""

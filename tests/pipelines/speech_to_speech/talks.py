@@ -7,7 +7,7 @@ from typing import Any
 
 from serve_app.audio.voice import LoudnessDetector, VoiceActivity
 from serve_app.pipelines.speech_to_speech.conversation import Conversation, ConversationSettings
-from serve_app.pipelines.speech_to_speech.events import Finished, UtteranceEvent
+from serve_app.pipelines.speech_to_speech.events import Done, Finished, UtteranceEvent
 from serve_app.pipelines.speech_to_speech.fake import FakeSpeaker, FakeTranslator
 
 LIMIT_S = 30
@@ -65,3 +65,14 @@ async def told(
         await conversation.close()
     assert isinstance(finished, Finished)
     return events  # type: ignore[return-value]  # it is the last, and only the last
+
+
+def check_last(events: Sequence[UtteranceEvent | Finished]) -> None:
+    """Nothing is told of an utterance behind its `Done`."""
+    done: set[int] = set()
+    for event in events:
+        if isinstance(event, Finished):
+            continue
+        assert event.utterance not in done, event
+        if isinstance(event, Done):
+            done.add(event.utterance)

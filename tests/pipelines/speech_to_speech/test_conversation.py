@@ -10,6 +10,7 @@ from serve_app.errors import (
     AtCapacityError,
     AudioLimitError,
     AudioTooLongError,
+    DeadlineExceededError,
     EngineError,
     ModelUnavailableError,
 )
@@ -32,6 +33,7 @@ from serve_app.pipelines.speech_to_speech.fake import (
 )
 from tests.pipelines.speech_to_speech.talks import (
     LIMIT_S,
+    check_last,
     packets,
     settings,
     silence,
@@ -56,6 +58,7 @@ def utterances(seed: int, num: int) -> bytes:
 
 def check_order(events: list[UtteranceEvent]) -> None:
     """What is told of utterances, but that they began and ended, is told one after the other."""
+    check_last(events)
     in_turn = [e for e in events if not isinstance(e, SpeechStarted | SpeechStopped)]
     numbers = [event.utterance for event in in_turn]
     assert numbers == sorted(numbers)
@@ -205,6 +208,70 @@ async def test_patience_has_an_end(monkeypatch) -> None:
     assert [e.error for e in events if isinstance(e, Failed)] == [busy]
 
 
+async def test_a_voice_that_never_answers_costs_its_utterance_alone() -> None:
+    class Dumb(FakeSpeaker):
+        async def speak(self, sentence, language):
+            if not self.said:
+                self.said.append(sentence)
+                await asyncio.Event().wait()
+            return await super().speak(sentence, language)
+
+    events = await told([utterances(1, 2)], FakeTranslator(), Dumb(), patience_s=0.05)
+    check_order(events)
+    assert [e.outcome for e in events if isinstance(e, Done)] == ["failed", "spoken"]
+    (failed,) = (e for e in events if isinstance(e, Failed))
+    assert isinstance(failed.error, DeadlineExceededError)
+    assert len([e for e in events if isinstance(e, Translated)]) == 2
+
+
+async def test_who_gives_up_feeding_loses_no_utterance_that_was_heard() -> None:
+    class Waiting(FakeTranslator):
+        async def translate(self, spoken):
+            await gate.wait()
+            return await super().translate(spoken)
+
+    gate = asyncio.Event()
+    conversation = Conversation(Waiting(), None, settings(max_under_way=1))
+    feeding = asyncio.create_task(conversation.feed(utterances(1, 3)))
+    events = aiter(conversation.events())
+    told_first = []
+    async with asyncio.timeout(LIMIT_S):
+        while len([e for e in told_first if isinstance(e, SpeechStopped)]) < 2:
+            told_first.append(await anext(events))
+    feeding.cancel()
+    await asyncio.gather(feeding, return_exceptions=True)
+    finishing = asyncio.create_task(conversation.finish())
+    gate.set()
+    async with asyncio.timeout(LIMIT_S):
+        rest = [event async for event in events]
+    await finishing
+    await conversation.close()
+    *whole, _ = told_first + rest
+    check_order(whole)
+    assert [e.utterance for e in whole if isinstance(e, Translated)] == [0, 1]
+
+
+async def test_what_was_heard_late_counts_from_when_it_arrived() -> None:
+    """Also for the guard: it arrived before any sound was sent, or while it was played."""
+    for half_duplex, arrived_s, num_heard in ((True, -60.0, 2), (True, 0.1, 1), (False, -60.0, 2)):
+        translator = FakeTranslator(max_sentences=1)
+        conversation = Conversation(translator, FakeSpeaker(), settings(half_duplex=half_duplex))
+        await conversation.feed(utterances(1, 1))
+        told_all = []
+        events = aiter(conversation.events())
+        async with asyncio.timeout(LIMIT_S):
+            while not (told_all and isinstance(told_all[-1], Done)):
+                told_all.append(await anext(events))
+        await conversation.feed(utterances(7, 1), time.monotonic() + arrived_s)
+        await conversation.finish()
+        told_all += [event async for event in events]
+        await conversation.close()
+        assert len(translator.heard) == num_heard
+        late = [e.text_s for e in told_all if isinstance(e, Done) and e.utterance == 1]
+        assert all(each is not None and each > 59 for each in late)
+        assert len(late) == num_heard - 1
+
+
 async def test_a_key_that_has_had_enough_is_not_asked_again() -> None:
     refusal = AudioLimitError(10.0, 60.0)
     translator = FakeTranslator(failures={0: [refusal]})
@@ -301,8 +368,10 @@ async def test_who_reads_nothing_holds_up_who_speaks() -> None:
     translator = FakeTranslator()
     conversation = Conversation(translator, FakeSpeaker(), settings(max_under_way=2))
     feeding = asyncio.create_task(conversation.feed(utterances(1, 40)))
-    for _ in range(3000):
-        await asyncio.sleep(0)
+    held = conversation._turns
+    async with asyncio.timeout(LIMIT_S):
+        while not (held._room.locked() and held._unread.full()):  # noqa: ASYNC110 (no event of it)
+            await asyncio.sleep(0)
     assert not feeding.done()
     assert len(translator.heard) < 12
     events = conversation.events()

@@ -8,7 +8,7 @@ from serve_app.audio.waveform import SAMPLE_RATE_HZ
 from serve_app.config import ModelConfig, StreamsConfig
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import shown
-from serve_app.ingress.served import ServedModels, language_of, target_of
+from serve_app.ingress.served import OPENAI_PREFIXES, ServedModels, language_of, target_of
 from serve_app.ingress.sockets.transcription.resume import Resumption, resumption_of
 from serve_app.models.protocols import StreamOptions
 from serve_app.transcript.languages import code_of
@@ -16,7 +16,6 @@ from serve_app.transcript.languages import code_of
 FIELDS = ("language", "target_language", "pnc", "model", "resume")
 _DEFAULT_LANGUAGE = "en"
 """Where the model knows it; else the model finds out."""
-_OPENAI_PREFIXES = ("gpt-", "whisper-")
 _REFUSED_NAMES = frozenset({"gpt-4o-transcribe-diarize"})
 """Who asks for it wants speakers told apart."""
 
@@ -35,6 +34,11 @@ class Asked:
     fields: Mapping[str, str] | None = None
     """What a token has to carry."""
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether its words are made up."""
+        return self.model.kind == "simulated"
+
     def token(self, at_s: float) -> str:
         """To resume at `at_s`."""
         return Resumption(round(at_s * SAMPLE_RATE_HZ), dict(self.fields or {})).token()
@@ -49,7 +53,7 @@ def streaming_model(
         UnknownModelError: no model has this name.
         UnsupportedOptionError: it takes no live streams.
     """
-    if name is not None and name not in _REFUSED_NAMES and name.startswith(_OPENAI_PREFIXES):
+    if name is not None and name not in _REFUSED_NAMES and name.startswith(OPENAI_PREFIXES):
         name = name if served.has(name) else None
     if name is None and translates:
         default = served.default_streaming

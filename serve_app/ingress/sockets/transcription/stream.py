@@ -61,6 +61,10 @@ class TextStream(Stream[Asked, StreamSession, StreamEvent]):
         return None if session is None else session.settled_s
 
     @property
+    def limits(self) -> StreamsConfig:
+        return self._streams
+
+    @property
     def patience_s(self) -> float:
         """Its model may have to start, should its replica be lost just then."""
         streaming = None if self.asked is None else self.asked.model.streaming

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serve_app.audio.voice import VoiceActivity
-from serve_app.config import ModelConfig, ServerConfig
+from serve_app.config import ModelConfig
 from serve_app.errors import (
     InvalidOptionError,
     UnsupportedLanguageError,
@@ -129,9 +129,10 @@ def voices_of(
         raise UnsupportedOptionError("speech", f"{NOBODY_SPEAKS}; `speech: false` gives text alone")
     if isinstance(named, str):
         voice = voices.named(named)
-        if named in (voice.name,) and voice.language not in languages:
+        is_own = voice.name == named
+        if is_own and voice.language not in languages:
             raise InvalidOptionError("voice", f"{voice.name} speaks {voice.language}, not these")
-        named = {voice.language: named} if voice.name == named else dict.fromkeys(languages, named)
+        named = {voice.language: named} if is_own else dict.fromkeys(languages, named)
     chosen = named or {}
     for code in chosen:
         if code not in languages:
@@ -140,12 +141,6 @@ def voices_of(
         code: voices.named(chosen[code], code) if code in chosen else voices.of_language(code)
         for code in languages
     }
-
-
-def spoken_languages(config: ServerConfig) -> tuple[str, ...]:
-    """Those that some served model translates from or into."""
-    pairs = [pair for model in config.models for pair in model.translations()]
-    return tuple(sorted({code for pair in pairs for code in pair}))
 
 
 def checked_language(code: str, served: ServedModels, param: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 
 from serve_app.audio.voice import DETECTORS
-from serve_app.config import ServerConfig
+from serve_app.config import ServerConfig, StreamsConfig
 from serve_app.errors import UnsupportedOptionError
 from serve_app.ingress.backend import Backend
 from serve_app.ingress.sockets.stream import Stream
@@ -19,6 +19,9 @@ from serve_app.pipelines.speech_to_speech.streamed import StreamedConversation
 from serve_app.pipelines.speech_to_speech.translating import RecordingTranslator
 from serve_app.pipelines.streaming.session import SessionSettings, StreamSession
 from serve_app.pipelines.transcription import TranscriptionRequest
+
+_FIRST_WITHIN_S = 10.0
+"""What is wanted must be said; until then a client has a place, and nothing to keep it for."""
 
 
 class SpokenStream(
@@ -38,6 +41,11 @@ class SpokenStream(
         self._backend = backend
         self._config = config
         self._on_done = on_done
+        own = config.translation
+        by_turns = {"idle_timeout_s": own.idle_timeout_s, "min_pace": own.min_pace}
+        self._by_turns = config.streams.model_copy(update=by_turns)
+        first = {"idle_timeout_s": min(_FIRST_WITHIN_S, own.idle_timeout_s)}
+        self._unasked = config.streams.model_copy(update=first)
 
     async def change(self, asked: AskedConversation) -> None:
         """Translate otherwise, from the next utterance on; the first time, begin."""
@@ -58,8 +66,20 @@ class SpokenStream(
             yield event
 
     @property
+    def limits(self) -> StreamsConfig:
+        """Who speaks by turns may be silent for long, but not with a slot, nor before it begins."""
+        if self.asked is None:
+            return self._unasked
+        return self._by_turns if self.asked.model.streaming is None else self._config.streams
+
+    @property
     def patience_s(self) -> float:
-        return self._config.translation.patience_s
+        own = self._config.translation.patience_s
+        streaming = None if self.asked is None else self.asked.model.streaming
+        return own if streaming is None else max(own, streaming.cold_start_s)
+
+    async def _hand_on(self, session: Conversation | StreamedConversation, pcm: bytes) -> None:
+        await session.feed(pcm, self.arrived_at)
 
     async def _begun_with(self, asked: AskedConversation) -> Conversation | StreamedConversation:
         settings = self._settings(asked)

@@ -10,14 +10,13 @@ from typing import Any
 from serve_app.audio.frames import PacketDecoder
 from serve_app.errors import MessageError, RequestError, UndecodableAudioError
 from serve_app.ingress.problems import Problem, problem_of, told
-from serve_app.ingress.sockets.connection import Connection, json_of
+from serve_app.ingress.sockets.connection import LARGE_CHARACTERS, Connection, json_of
 from serve_app.ingress.sockets.inbox import Heard
 from serve_app.ingress.wires.realtime.items import new_id
 from serve_app.transcript.render import Json
 
 _MAX_MISTAKES = 100
 """One after another; who makes more is not listening."""
-_LARGE_CHARACTERS = 256 * 1024
 
 
 class EventWire:
@@ -69,7 +68,7 @@ async def appended(packets: PacketDecoder, audio: Any) -> bytes:
     if not isinstance(audio, str):
         raise MessageError("audio: is no base64 text", "audio")
     try:
-        if len(audio) > _LARGE_CHARACTERS:
+        if len(audio) > LARGE_CHARACTERS:
             return await asyncio.to_thread(packets.decode_base64, audio)
         return packets.decode_base64(audio)
     except UndecodableAudioError as error:

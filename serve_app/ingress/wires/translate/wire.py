@@ -15,7 +15,6 @@ from serve_app.ingress.sockets.connection import Connection, json_of
 from serve_app.ingress.sockets.inbox import Heard
 from serve_app.ingress.sockets.serving import Sockets
 from serve_app.ingress.sockets.translation.stream import SpokenStream
-from serve_app.ingress.voices import ServedVoices
 from serve_app.ingress.wires.translate.first import First, first_of
 from serve_app.pipelines.speech_to_speech.events import (
     ConversationEvent,
@@ -39,7 +38,6 @@ _OPEN_WITHIN_S = 2.0
 def router(sockets: Sockets) -> APIRouter:
     """The route of this wire."""
     routes = APIRouter()
-    voices = ServedVoices(sockets.config)
 
     def ask() -> None:
         """What is wanted comes in the first message; that nobody could do it is known before."""
@@ -52,7 +50,7 @@ def router(sockets: Sockets) -> APIRouter:
             websocket,
             PATH,
             ask,
-            lambda connection, stream: TranslateWire(connection, stream, sockets, voices),
+            lambda connection, stream: TranslateWire(connection, stream, sockets),
         )
 
     return routes
@@ -64,13 +62,10 @@ class TranslateWire:
     resumes = False
     """What is under way when the socket goes is dropped."""
 
-    def __init__(
-        self, connection: Connection, stream: SpokenStream, sockets: Sockets, voices: ServedVoices
-    ) -> None:
+    def __init__(self, connection: Connection, stream: SpokenStream, sockets: Sockets) -> None:
         self._connection = connection
         self._stream = stream
         self._sockets = sockets
-        self._voices = voices
         self._first: First | None = None
         self._packets: PacketDecoder | None = None
         self._untold: Translated | None = None
@@ -110,7 +105,7 @@ class TranslateWire:
         if not isinstance(message, str):
             raise MessageError("the first message says what is wanted, as JSON", "mode")
         sockets = self._sockets
-        first = first_of(await json_of(message), sockets.config, sockets.served, self._voices)
+        first = first_of(await json_of(message), sockets.config, sockets.served, sockets.voices)
         self._first, self._packets = first, PacketDecoder(first.packet_format)
         self._stream.open(first.asked)
         await self._stream.opened(_OPEN_WITHIN_S)
@@ -183,7 +178,8 @@ class TranslateWire:
                     {"type": "failed", "utterance": event.utterance, **problem.body()}
                 )
             case Done():
-                if event.outcome in ("spoken", "written") and self._untold is not None:
+                # Of one that could not be spoken, behind that: its text, and what there is of it.
+                if self._untold is not None and self._untold.text:
                     await self._tell_whole(self._untold)
                 self._untold = None
                 self._sound.clear()

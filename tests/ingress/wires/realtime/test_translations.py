@@ -147,6 +147,17 @@ async def test_a_language_that_nobody_speaks_is_written_alone(translating) -> No
     assert not deltas(told, "output_audio")
 
 
+async def test_a_made_up_voice_under_a_real_model_says_that_it_is_one(translating) -> None:
+    canary = {"name": "c", "kind": "canary", "checkpoint": "c.nemo", "languages": ["en", "de"]}
+    site = await translating(models=[{**canary, "pivot_language": "en"}])
+    async with await site.server.open(PATH) as client:
+        assert client.response.headers["x-chorus-simulated"] == "true"
+        assert json.loads(await client.recv())["session"]["simulated"] is True
+        await say(client, into("de"))
+        updated = json.loads(await client.recv())
+    assert "simulated" not in updated["session"], "nobody speaks it here"
+
+
 async def test_the_language_may_change_in_the_middle(translating) -> None:
     site = await translating()
     said = (into("ru"), append(UTTERANCE), into("de"), append(UTTERANCE), CLOSE)

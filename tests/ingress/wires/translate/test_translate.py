@@ -13,7 +13,15 @@ from serve_app.pipelines.streaming.fake import FakeHost
 from serve_app.transcript.types import Segment
 from tests.ingress.auth import ALICE, keys_file
 from tests.ingress.wires.conftest import WAITING, silence, speech
-from tests.ingress.wires.translate.site import WANTED, of_type, parsed, pcm_of, say, told_to
+from tests.ingress.wires.translate.conftest import SCRIPT
+from tests.ingress.wires.translate.site import (
+    WANTED,
+    of_type,
+    parsed,
+    pcm_of,
+    say,
+    told_to,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -74,6 +82,24 @@ async def test_clients_that_were_there_before_get_a_wav_and_a_text(translating) 
         assert rate_hz == 24000
         assert pcm == b"".join(humming(each, "ivan", 24_000) for each in SENTENCES)
         assert message == {"src": "en", "tgt": "ru", "text": TEXT, "simulated": True}
+
+
+async def test_a_voice_that_fails_leaves_clients_that_were_there_before_the_text(
+    translating,
+) -> None:
+    class Hoarse(ScriptedBackend):
+        async def synthesize(self, model, request):
+            if request.text == SENTENCES[1]:
+                raise EngineError("hummer", "no")
+            return await super().synthesize(model, request)
+
+    site = await translating(Hoarse(SCRIPT))
+    failed, recording, message = await site.said(
+        {"mode": "en->ru", "sample_rate": 16000}, UTTERANCE
+    )
+    assert (failed["type"], failed["error"]["code"]) == ("failed", "engine_failed")
+    assert pcm_of(recording)[0] == humming(SENTENCES[0], "ivan", 24_000)
+    assert message["text"] == TEXT
 
 
 async def test_the_flush_word_ends_an_utterance_at_once(translating) -> None:

@@ -39,7 +39,7 @@ def session_kind(config: ServerConfig) -> SessionKind:
 def router(sockets: Sockets, secrets: ClientSecrets) -> APIRouter:
     """The route of this wire."""
     routes = APIRouter()
-    served = Translating.of(sockets.config)
+    served = Translating(sockets.config, sockets.served, sockets.voices)
 
     @routes.websocket(PATH)
     async def translations(websocket: WebSocket) -> None:

@@ -17,7 +17,7 @@ from serve_app.errors import (
     UnsupportedTranslationError,
 )
 from serve_app.ingress.forms import shown
-from serve_app.ingress.served import ServedModels
+from serve_app.ingress.served import OPENAI_PREFIXES, ServedModels
 from serve_app.ingress.sockets.translation.asked import (
     AskedConversation,
     Direction,
@@ -29,7 +29,6 @@ from serve_app.transcript.render import Json
 
 RATE_HZ = 24_000
 """Of the sound, both ways; the protocol has no other."""
-_OPENAI_PREFIXES = ("gpt-", "whisper-")
 _DEFAULT_LANGUAGE = "en"
 """Of the translation, where a client names none and the model has it."""
 
@@ -98,7 +97,7 @@ def settings_of(model_name: str | None, served: Translating) -> Settings:
         RequestError: there is no such model, or it does not translate.
     """
     is_known = model_name is not None and served.served.has(model_name)
-    if model_name is not None and not is_known and model_name.startswith(_OPENAI_PREFIXES):
+    if model_name is not None and not is_known and model_name.startswith(OPENAI_PREFIXES):
         named = None
     else:
         named = model_name

@@ -121,5 +121,6 @@ class TranslationsWire(EventWire):
             )
 
     def _shown(self) -> dict[str, Json]:
-        simulated = {"simulated": True} if self._settings.model.kind == "simulated" else {}
+        asked = self._settings.asked(self._served)
+        simulated = {"simulated": True} if asked.is_simulated else {}
         return {**self._settings.shown(self._session_id, self._expires_at), **simulated}
