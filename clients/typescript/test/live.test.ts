@@ -42,6 +42,24 @@ test("words appear while they are spoken, and stay", async () => {
   expect(texts.some(({ latencyMs }) => latencyMs !== null && latencyMs >= 0)).toBe(true);
 });
 
+test("an empty block says nothing, and does not say that this was all", async () => {
+  const { pcm } = digits();
+  const stream = await LiveStream.open({ url, model });
+  await stream.send(pcm.subarray(0, 8000));
+  await stream.send(new Int16Array(0));
+  await stream.send(pcm.subarray(8000));
+  const { confirmed } = await stream.finish();
+  expect(wordErrors(DIGITS, confirmed)).toBeLessThanOrEqual(MAX_ERRORS);
+});
+
+test("samples that are none of 16 bits are refused, not heard as silence", async () => {
+  const stream = await LiveStream.open({ url, model });
+  for (const samples of [Float32Array.of(0.5), Uint8Array.of(1, 2)]) {
+    await expect(stream.send(samples as never)).rejects.toThrow("Int16Array");
+  }
+  expect((await stream.finish()).isFinal).toBe(true);
+});
+
 test("a cut connection loses no word and says none twice", async () => {
   const { pcm } = digits();
   const spoken = joined(pcm, silence(1), pcm, silence(1), pcm);

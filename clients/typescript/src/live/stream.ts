@@ -4,7 +4,7 @@
  * lost, and none is said twice.
  */
 
-import { bytesOf } from "../bytes.js";
+import { bytesOf, samplesOf } from "../bytes.js";
 import {
   addressOf,
   begin,
@@ -91,12 +91,16 @@ export class LiveStream implements AsyncIterable<LiveText> {
    * Hand over PCM16, mono, 16 kHz, of any length. Waits while the server has enough to do, and while
    * the connection is being made again; who cannot wait need not.
    * @throws {ChorusError} the stream is over, and why.
+   * @throws {TypeError} these are no samples of 16 bits.
    */
   async send(pcm: Int16Array): Promise<void> {
     this.#mustGoOn();
-    const block = new Int16Array(pcm);
-    this.#kept.add(block, performance.now());
-    this.#connection?.send(bytesOf(block));
+    const block = samplesOf(pcm);
+    // On the wire an empty one says that this was all.
+    if (block.length > 0) {
+      this.#kept.add(block, performance.now());
+      this.#connection?.send(bytesOf(block));
+    }
     if (this.#kept.keptS > MAX_KEPT_S) {
       this.#end(new ConnectionLostError(this.#url, `${MAX_KEPT_S} s behind`));
     }
