@@ -188,6 +188,63 @@ test("a stream that is closed ends its reader, and may be closed twice", async (
   await expect(reading).rejects.toMatchObject({ code: "closed" });
 });
 
+test("who has spoken and is told that nothing came was cut off, and comes back", async () => {
+  const deaf = await Deaf.served();
+  const stream = await LiveStream.open({ url: deaf.url });
+  for (const block of blocks(silence(4))) await stream.send(block);
+  const final = await stream.finish();
+  expect(final).toMatchObject({ confirmed: "all of it", isFinal: true });
+  expect(stream.numReturns).toBe(1);
+  expect(deaf.heardS).toEqual([4, 4]);
+  deaf.close();
+});
+
+test("who has hardly spoken and is told that nothing came does not come back", async () => {
+  const deaf = await Deaf.served(1);
+  const stream = await LiveStream.open({ url: deaf.url });
+  const reading = allOf(stream);
+  for (const block of blocks(silence(1))) await stream.send(block).catch(() => {});
+  await expect(reading).rejects.toMatchObject({ code: "stream_idle", closeCode: 1008 });
+  expect([stream.numReturns, deaf.heardS.length]).toEqual([0, 1]);
+  deaf.close();
+});
+
+/** Speaks `/asr`, and says of its first connection that nothing came, behind `deafS` of audio. */
+class Deaf {
+  readonly heardS: number[] = [];
+  readonly #server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+
+  static async served(deafS = 4): Promise<Deaf> {
+    const deaf = new Deaf();
+    await once(deaf.#server, "listening");
+    deaf.#server.on("connection", (socket) => {
+      const connection = deaf.heardS.push(0) - 1;
+      const tell = (message: object) => socket.send(JSON.stringify(message));
+      tell({ type: "config", resume: "T", resume_s: 0 });
+      socket.on("message", (bytes: Buffer) => {
+        const heardS = Number(((deaf.heardS[connection] ?? 0) + bytes.length / 32_000).toFixed(3));
+        deaf.heardS[connection] = heardS;
+        if (connection === 0 && heardS === deafS) {
+          tell({ type: "error", error: { message: "nothing came", code: "stream_idle" } });
+          socket.close(1008, "stream_idle");
+        } else if (bytes.length === 0) {
+          tell({ type: "final", text: "all of it" });
+          socket.close(1000);
+        }
+      });
+    });
+    return deaf;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as { port: number }).port}`;
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+}
+
 async function heard(address: string, pcm: Int16Array): Promise<string> {
   const stream = await LiveStream.open({ url: address, model });
   for (const block of blocks(pcm)) await stream.send(block);

@@ -32,6 +32,13 @@ test("audio that is sent again has no second latency", () => {
   expect(kept.sentAtMs(0.003)).toBe(7);
 });
 
+test("kept audio knows how much of it was handed over since", () => {
+  const kept = new KeptAudio(1000);
+  for (const atMs of [0, 10, 20]) kept.add(Int16Array.of(1, 2, 3), atMs);
+  // The block at that moment is not counted: it may have been spoken long before.
+  expect([0, 5, 20, 21].map((thenMs) => kept.sentSinceS(thenMs))).toEqual([0.006, 0.003, 0, 0]);
+});
+
 test("who reads slowly reads the newest of what replaces one another", async () => {
   const latest = new Latest<number>();
   latest.put(1);

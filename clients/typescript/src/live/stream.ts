@@ -13,7 +13,13 @@ import {
   type Server,
   whileFull,
 } from "../connection.js";
-import { AnswerTimeoutError, ClosedError, ConnectionLostError, mayPass } from "../errors.js";
+import {
+  AnswerTimeoutError,
+  ClosedError,
+  ConnectionLostError,
+  type ErrorCode,
+  mayPass,
+} from "../errors.js";
 import { KeptAudio } from "../kept.js";
 import { type Returning, Returns } from "../returns.js";
 import { Latest } from "../unread.js";
@@ -37,6 +43,11 @@ const END_OF_AUDIO = new ArrayBuffer(0);
 const FINAL_TIMEOUT_MS = 60_000;
 /** A server settles segments of at most 30 s; who is so far behind does not catch up. */
 const MAX_KEPT_S = 300;
+/** What a server says that heard nothing. */
+const UNHEARD: ErrorCode = "stream_idle";
+const LATELY_MS = 30_000;
+/** A tenth of the time: more than from those whom a server calls idle. */
+const SPOKEN_S = 3;
 
 /**
  * One stream, from `open` to its last text or `close`.
@@ -146,12 +157,17 @@ export class LiveStream implements AsyncIterable<LiveText> {
         if (this.#last && !connection.complaint) return this.#end();
         if (this.#last) this.#texts.put({ ...this.#last, isFinal: false });
         this.#last = null;
-        if (!mayPass(ended)) throw ended;
+        if (!mayPass(ended) && !(ended.code === UNHEARD && this.#hasSpoken)) throw ended;
         connection = await this.#returns.again(() => this.#connect(), sinceMs);
       }
     } catch (error) {
       this.#end(error);
     }
+  }
+
+  /** Whoever has and hears of silence was cut off, though the connection did not break. */
+  get #hasSpoken(): boolean {
+    return this.#kept.sentSinceS(performance.now() - LATELY_MS) >= SPOKEN_S;
   }
 
   /** A connection whose server takes audio. */
