@@ -61,6 +61,12 @@ ifInstalled("the README's programs for Node run", async () => {
   }
 });
 
+ifInstalled("bundlers are told of no package", async () => {
+  const built = await readFile(resolve(ROOT, "clients/typescript/dist/connection.js"), "utf8");
+  expect(built).toMatch(/\bimport\(/);
+  expect(built).not.toMatch(/\bimport\([^)]*["'`]/);
+});
+
 ifInstalled("with Node's own WebSocket, as with a browser's, a refusal is told apart", async () => {
   const program = `
     import { LiveStream } from "chorus-speech";
