@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import wave
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ import pytest
 from playwright.async_api import Browser, Page, Playwright, async_playwright, expect
 
 from serve_app.cli.listen.recording import read_recording
+from serve_app.wer import count_errors
 
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _MISSING = (
@@ -27,6 +28,39 @@ _MISSING = (
 )
 LOAD_TIMEOUT_MS = 20_000
 TEXT_TIMEOUT_MS = 60_000
+_NUM_TRIES = 3
+
+
+class MisheardError(AssertionError):
+    """What is written is not what was said."""
+
+
+async def heard_well(listening: Callable[[], Awaitable[None]]) -> None:
+    """Once, and twice more where other words were heard: on a busy machine the browser's
+    microphone of a file drops some of it, which nobody can hear then. All else fails at once.
+
+    Raises:
+        MisheardError: each time.
+    """
+    for _ in range(_NUM_TRIES - 1):
+        try:
+            return await listening()
+        except MisheardError as error:
+            print(f"misheard: {error}")
+    await listening()
+
+
+def must_be_heard(said: Sequence[str], text: str, *, max_errors: int) -> None:
+    if count_errors(said, text.split()).total > max_errors:
+        raise MisheardError(f"{text!r}, where {' '.join(said)!r} was said")
+
+
+async def must_show(expectation: Awaitable[None]) -> None:
+    """Playwright's, about words that were said."""
+    try:
+        await expectation
+    except AssertionError as error:
+        raise MisheardError(str(error)) from error
 
 
 @dataclass(slots=True)

@@ -182,10 +182,12 @@ function protocolsOf(apiKey: string | undefined): string[] {
   return apiKey ? ["realtime", `openai-insecure-api-key.${apiKey}`] : [];
 }
 
-async function webSocketClass(): Promise<SocketClass> {
+/**
+ * `name` is hidden from bundlers, which build for browsers, and those have their own: they would look
+ * for the package, and Vite reloads the page once it is found. A constant would be put in its place.
+ */
+async function webSocketClass(name = "ws"): Promise<SocketClass> {
   if (typeof WebSocket !== "undefined") return WebSocket as unknown as SocketClass;
-  // Hidden from bundlers: what they build for runs in browsers, which have their own.
-  const name = "ws";
   const ws = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as {
     WebSocket: SocketClass;
   };

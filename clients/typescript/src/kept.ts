@@ -39,6 +39,12 @@ export class KeptAudio {
     if (this.#sentAt.length > MAX_TIMES) this.#sentAt.shift();
   }
 
+  /** Audio handed over since then, in seconds, as far as nobody has asked when it was. */
+  sentSinceS(thenMs: number): number {
+    const first = this.#sentAt.find(({ atMs }) => atMs >= thenMs);
+    return first ? (this.#numSamples - first.sample) / this.#rateHz : 0;
+  }
+
   /** Forget what lies before `timeS` of the stream. */
   dropBefore(timeS: number): void {
     const first = Math.min(Math.round(timeS * this.#rateHz), this.#numSamples);

@@ -13,6 +13,7 @@ const ROOT = resolve(import.meta.dirname, "../../..");
 const EXAMPLES = resolve(ROOT, "examples/typescript");
 const TSX = resolve(EXAMPLES, "node_modules/.bin/tsx");
 const DIGITS_FILE = resolve(ROOT, "tiny/samples/digits-1.wav");
+const ENGLISH_FILE = resolve(ROOT, "tiny/samples/canary/en-1.wav");
 const url = inject("url");
 const run = promisify(execFile);
 let folder: string;
@@ -36,9 +37,8 @@ ifInstalled("a recording is heard as if it were spoken now", async () => {
 });
 
 ifInstalled("speech comes back in another language, a file for each sentence", async () => {
-  const { wav, text, translations } = phrase("en-1.wav");
-  await writeFile(join(folder, "en.wav"), wavOf(wav.pcm, wav.sampleRateHz));
-  const { stdout } = await example("interpret.ts", "en.wav", "en", "ru", url);
+  const { text, translations } = phrase("en-1.wav");
+  const { stdout } = await example("interpret.ts", ENGLISH_FILE, "en", "ru", url);
   expect(stdout.split("\n")[0]).toBe(`${text} → ${translations.ru}`);
   const spoken = readWav(await readFile(join(folder, "sentence-0-0.wav")));
   expect(spoken.pcm.length).toBeGreaterThan(spoken.sampleRateHz / 2);
@@ -59,6 +59,12 @@ ifInstalled("the README's programs for Node run", async () => {
       await rm(path);
     }
   }
+});
+
+ifInstalled("bundlers are told of no package", async () => {
+  const built = await readFile(resolve(ROOT, "clients/typescript/dist/connection.js"), "utf8");
+  expect(built).toMatch(/\bimport\(/);
+  expect(built).not.toMatch(/\bimport\([^)]*["'`]/);
 });
 
 ifInstalled("with Node's own WebSocket, as with a browser's, a refusal is told apart", async () => {
@@ -82,22 +88,4 @@ ifInstalled("with Node's own WebSocket, as with a browser's, a refusal is told a
 
 function example(name: string, ...options: string[]): Promise<{ stdout: string }> {
   return run(TSX, [resolve(EXAMPLES, "src", name), ...options], { cwd: folder });
-}
-
-function wavOf(pcm: Int16Array, rateHz: number): Buffer {
-  const wav = Buffer.alloc(44 + pcm.byteLength);
-  wav.write("RIFF");
-  wav.writeUInt32LE(36 + pcm.byteLength, 4);
-  wav.write("WAVEfmt ", 8);
-  wav.writeUInt32LE(16, 16);
-  wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(rateHz, 24);
-  wav.writeUInt32LE(2 * rateHz, 28);
-  wav.writeUInt16LE(2, 32);
-  wav.writeUInt16LE(16, 34);
-  wav.write("data", 36);
-  wav.writeUInt32LE(pcm.byteLength, 40);
-  Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength).copy(wav, 44);
-  return wav;
 }

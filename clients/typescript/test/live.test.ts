@@ -42,6 +42,24 @@ test("words appear while they are spoken, and stay", async () => {
   expect(texts.some(({ latencyMs }) => latencyMs !== null && latencyMs >= 0)).toBe(true);
 });
 
+test("an empty block says nothing, and does not say that this was all", async () => {
+  const { pcm } = digits();
+  const stream = await LiveStream.open({ url, model });
+  await stream.send(pcm.subarray(0, 8000));
+  await stream.send(new Int16Array(0));
+  await stream.send(pcm.subarray(8000));
+  const { confirmed } = await stream.finish();
+  expect(wordErrors(DIGITS, confirmed)).toBeLessThanOrEqual(MAX_ERRORS);
+});
+
+test("samples that are none of 16 bits are refused, not heard as silence", async () => {
+  const stream = await LiveStream.open({ url, model });
+  for (const samples of [Float32Array.of(0.5), Uint8Array.of(1, 2)]) {
+    await expect(stream.send(samples as never)).rejects.toThrow("Int16Array");
+  }
+  expect((await stream.finish()).isFinal).toBe(true);
+});
+
 test("a cut connection loses no word and says none twice", async () => {
   const { pcm } = digits();
   const spoken = joined(pcm, silence(1), pcm, silence(1), pcm);
@@ -169,6 +187,63 @@ test("a stream that is closed ends its reader, and may be closed twice", async (
   stream.close();
   await expect(reading).rejects.toMatchObject({ code: "closed" });
 });
+
+test("who has spoken and is told that nothing came was cut off, and comes back", async () => {
+  const deaf = await Deaf.served();
+  const stream = await LiveStream.open({ url: deaf.url });
+  for (const block of blocks(silence(4))) await stream.send(block);
+  const final = await stream.finish();
+  expect(final).toMatchObject({ confirmed: "all of it", isFinal: true });
+  expect(stream.numReturns).toBe(1);
+  expect(deaf.heardS).toEqual([4, 4]);
+  deaf.close();
+});
+
+test("who has hardly spoken and is told that nothing came does not come back", async () => {
+  const deaf = await Deaf.served(1);
+  const stream = await LiveStream.open({ url: deaf.url });
+  const reading = allOf(stream);
+  for (const block of blocks(silence(1))) await stream.send(block).catch(() => {});
+  await expect(reading).rejects.toMatchObject({ code: "stream_idle", closeCode: 1008 });
+  expect([stream.numReturns, deaf.heardS.length]).toEqual([0, 1]);
+  deaf.close();
+});
+
+/** Speaks `/asr`, and says of its first connection that nothing came, behind `deafS` of audio. */
+class Deaf {
+  readonly heardS: number[] = [];
+  readonly #server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+
+  static async served(deafS = 4): Promise<Deaf> {
+    const deaf = new Deaf();
+    await once(deaf.#server, "listening");
+    deaf.#server.on("connection", (socket) => {
+      const connection = deaf.heardS.push(0) - 1;
+      const tell = (message: object) => socket.send(JSON.stringify(message));
+      tell({ type: "config", resume: "T", resume_s: 0 });
+      socket.on("message", (bytes: Buffer) => {
+        const heardS = Number(((deaf.heardS[connection] ?? 0) + bytes.length / 32_000).toFixed(3));
+        deaf.heardS[connection] = heardS;
+        if (connection === 0 && heardS === deafS) {
+          tell({ type: "error", error: { message: "nothing came", code: "stream_idle" } });
+          socket.close(1008, "stream_idle");
+        } else if (bytes.length === 0) {
+          tell({ type: "final", text: "all of it" });
+          socket.close(1000);
+        }
+      });
+    });
+    return deaf;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as { port: number }).port}`;
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+}
 
 async function heard(address: string, pcm: Int16Array): Promise<string> {
   const stream = await LiveStream.open({ url: address, model });

@@ -32,6 +32,13 @@ test("audio that is sent again has no second latency", () => {
   expect(kept.sentAtMs(0.003)).toBe(7);
 });
 
+test("kept audio knows how much of it was handed over since", () => {
+  const kept = new KeptAudio(1000);
+  for (const atMs of [0, 10, 20]) kept.add(Int16Array.of(1, 2, 3), atMs);
+  // The block at that moment is not counted: it may have been spoken long before.
+  expect([0, 5, 20, 21].map((thenMs) => kept.sentSinceS(thenMs))).toEqual([0.006, 0.003, 0, 0]);
+});
+
 test("who reads slowly reads the newest of what replaces one another", async () => {
   const latest = new Latest<number>();
   latest.put(1);
@@ -120,6 +127,25 @@ test("a WAV is read to its last sample, also when it is cut short", () => {
   expect(levelOf(new Int16Array(100))).toBe(0);
 });
 
+test("of telephones, too: each code of G.711 is the sample that FFmpeg reads", () => {
+  // Weighed by their codes, so that none can stand for another.
+  const weighed = (samples: Int16Array) =>
+    samples.reduce((sum, sample, code) => sum + sample * (code + 1), 0);
+  const codes = Uint8Array.from({ length: 256 }, (_, code) => code);
+  const [aLaw, muLaw] = [6, 7].map((tag) => readWav(wavOf(tag, 1, codes)).pcm);
+  expect([0, 0x55, 0x80, 0xaa, 0xd5, 0xff].map((code) => aLaw?.[code])).toEqual([
+    -5504, -8, 5504, 32_256, 8, 848,
+  ]);
+  expect([0, 0x55, 0x7f, 0x80, 0xaa, 0xff].map((code) => muLaw?.[code])).toEqual([
+    -32_124, -716, 0, 32_124, 5372, 0,
+  ]);
+  expect([aLaw, muLaw].map((samples) => samples && weighed(samples))).toEqual([
+    100_139_008, 98_107_392,
+  ]);
+  expect([...readWav(wavOf(7, 2, Uint8Array.of(0, 0x80, 0x80, 0xff))).pcm]).toEqual([0, 16_062]);
+  expect(() => readWav(wavOf(2, 1, codes))).toThrow("G.711");
+});
+
 test("who is told to come back comes back; who is told why not does not", () => {
   for (const code of [1001, 1006, 1012, 1013])
     expect(mayPass(new StreamEndedError(code, ""))).toBe(true);
@@ -164,6 +190,22 @@ test("utterances are shown by their number, and without words not at all", () =>
     [2, "", "no voice"],
   ]);
 });
+
+/** As telephones record: 8 bits of 8 kHz. */
+function wavOf(tag: number, numChannels: number, codes: Uint8Array): Uint8Array {
+  const wav = new Uint8Array(44 + codes.length);
+  const view = new DataView(wav.buffer);
+  wav.set(new TextEncoder().encode("RIFF----WAVEfmt "));
+  view.setUint32(16, 16, true);
+  view.setUint16(20, tag, true);
+  view.setUint16(22, numChannels, true);
+  view.setUint32(24, 8000, true);
+  view.setUint16(34, 8, true);
+  wav.set(new TextEncoder().encode("data"), 36);
+  view.setUint32(40, codes.length, true);
+  wav.set(codes, 44);
+  return wav;
+}
 
 function tone(hertz: number, rateHz: number): Float32Array {
   return Float32Array.from({ length: rateHz }, (_, index) =>

@@ -43,6 +43,18 @@ test("with voice activity the server says where utterances end", async () => {
   ).toBeGreaterThanOrEqual(2);
 });
 
+test("an empty block says nothing, and samples that are none of 16 bits are refused", async () => {
+  const session = await RealtimeSession.open({ url, sampleRateHz: 16_000, turnDetection: null });
+  const reading = allOf(session);
+  await session.append(new Int16Array(0));
+  await expect(session.append(Float32Array.of(0.5) as never)).rejects.toThrow("Int16Array");
+  await session.append(digits().pcm);
+  session.finish();
+  const events = await reading;
+  expect(events.filter(({ type }) => type === "error")).toEqual([]);
+  expect(completions(events).length).toBe(1);
+});
+
 test("a session in which nothing was said ends", async () => {
   const session = await RealtimeSession.open({ url });
   const reading = allOf(session);

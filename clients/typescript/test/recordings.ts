@@ -59,7 +59,7 @@ export function words(text: string): string[] {
   return text.toLowerCase().match(/\p{L}+/gu) ?? [];
 }
 
-/** A phrase of tiny/samples/canary, in µ-law, and what it means. */
+/** A phrase of tiny/samples/canary, and what it means. */
 export function phrase(name: string): {
   wav: Wav;
   text: string;
@@ -67,19 +67,6 @@ export function phrase(name: string): {
 } {
   const entry = entries("canary/samples.json").find(({ file }) => file === name);
   if (!entry) throw new Error(`there is no ${name}`);
-  const bytes = readFileSync(resolve(SAMPLES, "canary", name));
-  const at = bytes.indexOf("data") + 8;
-  const pcm = Int16Array.from(bytes.subarray(at, at + bytes.readUInt32LE(at - 4)), fromMuLaw);
-  return {
-    wav: { sampleRateHz: bytes.readUInt32LE(24), pcm },
-    text: entry.text,
-    translations: entry.translations,
-  };
-}
-
-/** ITU-T G.711, §3. */
-function fromMuLaw(code: number): number {
-  const value = ~code & 0xff;
-  const magnitude = ((((value & 0x0f) << 3) + 0x84) << ((value & 0x70) >> 4)) - 0x84;
-  return value & 0x80 ? -magnitude : magnitude;
+  const wav = readWav(readFileSync(resolve(SAMPLES, "canary", name)));
+  return { wav, text: entry.text, translations: entry.translations };
 }

@@ -64,6 +64,28 @@ test("between two languages each is told in the other", async () => {
   ]);
 });
 
+test("an empty block says nothing, and does not say that this was all", async () => {
+  const talk = await Conversation.open({ url, from: "en", to: "de", speech: false });
+  const reading = allOf(talk);
+  await talk.send(new Int16Array(0));
+  await talk.send(ENGLISH.wav.pcm);
+  talk.finish();
+  expect(translations(await reading).map(({ text }) => text)).toEqual([ENGLISH.translations.de]);
+});
+
+test("samples that are none of 16 bits are refused, not heard as silence", async () => {
+  const talk = await Conversation.open({ url, from: "en", to: "de", speech: false });
+  await expect(talk.send(Float32Array.of(0.5) as never)).rejects.toThrow("Int16Array");
+  talk.close();
+});
+
+test("a direction and a pair at once are refused, since one of them would be ignored", async () => {
+  const between = ["en", "ru"] as const;
+  for (const one of [{ from: "en" }, { to: "ru" }, { from: "en", to: "ru" }]) {
+    await expect(Conversation.open({ url, between, ...one })).rejects.toThrow("`between`");
+  }
+});
+
 test("a flush ends an utterance, and the next one follows", async () => {
   const talk = await Conversation.open({ url, from: "en", to: "de", speech: false });
   const reading = allOf(talk);

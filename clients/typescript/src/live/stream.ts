@@ -4,7 +4,7 @@
  * lost, and none is said twice.
  */
 
-import { bytesOf } from "../bytes.js";
+import { bytesOf, samplesOf } from "../bytes.js";
 import {
   addressOf,
   begin,
@@ -13,7 +13,13 @@ import {
   type Server,
   whileFull,
 } from "../connection.js";
-import { AnswerTimeoutError, ClosedError, ConnectionLostError, mayPass } from "../errors.js";
+import {
+  AnswerTimeoutError,
+  ClosedError,
+  ConnectionLostError,
+  type ErrorCode,
+  mayPass,
+} from "../errors.js";
 import { KeptAudio } from "../kept.js";
 import { type Returning, Returns } from "../returns.js";
 import { Latest } from "../unread.js";
@@ -37,6 +43,11 @@ const END_OF_AUDIO = new ArrayBuffer(0);
 const FINAL_TIMEOUT_MS = 60_000;
 /** A server settles segments of at most 30 s; who is so far behind does not catch up. */
 const MAX_KEPT_S = 300;
+/** What a server says that heard nothing. */
+const UNHEARD: ErrorCode = "stream_idle";
+const LATELY_MS = 30_000;
+/** A tenth of the time: more than from those whom a server calls idle. */
+const SPOKEN_S = 3;
 
 /**
  * One stream, from `open` to its last text or `close`.
@@ -91,12 +102,16 @@ export class LiveStream implements AsyncIterable<LiveText> {
    * Hand over PCM16, mono, 16 kHz, of any length. Waits while the server has enough to do, and while
    * the connection is being made again; who cannot wait need not.
    * @throws {ChorusError} the stream is over, and why.
+   * @throws {TypeError} these are no samples of 16 bits.
    */
   async send(pcm: Int16Array): Promise<void> {
     this.#mustGoOn();
-    const block = new Int16Array(pcm);
-    this.#kept.add(block, performance.now());
-    this.#connection?.send(bytesOf(block));
+    const block = samplesOf(pcm);
+    // On the wire an empty one says that this was all.
+    if (block.length > 0) {
+      this.#kept.add(block, performance.now());
+      this.#connection?.send(bytesOf(block));
+    }
     if (this.#kept.keptS > MAX_KEPT_S) {
       this.#end(new ConnectionLostError(this.#url, `${MAX_KEPT_S} s behind`));
     }
@@ -142,12 +157,17 @@ export class LiveStream implements AsyncIterable<LiveText> {
         if (this.#last && !connection.complaint) return this.#end();
         if (this.#last) this.#texts.put({ ...this.#last, isFinal: false });
         this.#last = null;
-        if (!mayPass(ended)) throw ended;
+        if (!mayPass(ended) && !(ended.code === UNHEARD && this.#hasSpoken)) throw ended;
         connection = await this.#returns.again(() => this.#connect(), sinceMs);
       }
     } catch (error) {
       this.#end(error);
     }
+  }
+
+  /** Whoever has and hears of silence was cut off, though the connection did not break. */
+  get #hasSpoken(): boolean {
+    return this.#kept.sentSinceS(performance.now() - LATELY_MS) >= SPOKEN_S;
   }
 
   /** A connection whose server takes audio. */

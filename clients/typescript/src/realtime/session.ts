@@ -5,7 +5,7 @@
  * `LiveStream`.
  */
 
-import { base64Of } from "../bytes.js";
+import { base64Of, samplesOf } from "../bytes.js";
 import {
   addressOf,
   begin,
@@ -77,9 +77,14 @@ export class RealtimeSession implements AsyncIterable<RealtimeEvent> {
     return session;
   }
 
-  /** Hand over PCM16, mono, of any length. Waits while the server has enough to do. */
+  /**
+   * Hand over PCM16, mono, of any length. Waits while the server has enough to do.
+   * @throws {ChorusError} the session is over, and why.
+   * @throws {TypeError} these are no samples of 16 bits.
+   */
   async append(pcm: Int16Array): Promise<void> {
-    this.#send({ type: "input_audio_buffer.append", audio: base64Of(pcm) });
+    const audio = base64Of(samplesOf(pcm));
+    if (audio) this.#send({ type: "input_audio_buffer.append", audio });
     await whileFull(() => this.#connection?.isFull ?? false);
   }
 

@@ -4,7 +4,7 @@
  * way is said once more: nothing is lost, and nothing told twice.
  */
 
-import { bytesOf } from "../bytes.js";
+import { bytesOf, samplesOf } from "../bytes.js";
 import {
   addressOf,
   begin,
@@ -81,8 +81,13 @@ export class Conversation implements AsyncIterable<ConversationEvent> {
   /**
    * Connect, and wait until the server takes audio.
    * @throws {ChorusError} it does not, and why.
+   * @throws {TypeError} a direction and a pair are asked for at once.
    */
   static async open(options: ConversationOptions): Promise<Conversation> {
+    const { from, to, between } = options;
+    if (between && (from ?? to) !== undefined) {
+      throw new TypeError("give `from` and `to`, or `between`: not both");
+    }
     const conversation = new Conversation(options);
     const connection = await conversation.#connect();
     void conversation.#run(connection);
@@ -103,13 +108,17 @@ export class Conversation implements AsyncIterable<ConversationEvent> {
    * Hand over PCM16, mono, of any length. Waits while the server has enough to do, and while the
    * connection is being made again; who cannot wait need not.
    * @throws {ChorusError} the conversation is over, and why.
+   * @throws {TypeError} these are no samples of 16 bits.
    */
   async send(pcm: Int16Array): Promise<void> {
     this.#mustGoOn();
-    const block = new Int16Array(pcm);
-    this.#kept.add(block, performance.now());
-    this.#told.trim();
-    this.#connection?.send(bytesOf(block));
+    const block = samplesOf(pcm);
+    // On the wire an empty one says that this was all.
+    if (block.length > 0) {
+      this.#kept.add(block, performance.now());
+      this.#told.trim();
+      this.#connection?.send(bytesOf(block));
+    }
     await whileFull(() => !this.#over && (this.#connection?.isFull ?? true));
     this.#mustGoOn();
   }
