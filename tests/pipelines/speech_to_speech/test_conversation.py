@@ -216,9 +216,10 @@ async def test_a_voice_that_never_answers_costs_its_utterance_alone() -> None:
                 await asyncio.Event().wait()
             return await super().speak(sentence, language)
 
-    events = await told([utterances(1, 2)], FakeTranslator(), Dumb(), patience_s=0.05)
+    events = await told([utterances(1, 2)], FakeTranslator(), Dumb(), patience_s=0.5)
     check_order(events)
-    assert [e.outcome for e in events if isinstance(e, Done)] == ["failed", "spoken"]
+    # either may be the first to be spoken
+    assert sorted(e.outcome for e in events if isinstance(e, Done)) == ["failed", "spoken"]
     (failed,) = (e for e in events if isinstance(e, Failed))
     assert isinstance(failed.error, DeadlineExceededError)
     assert len([e for e in events if isinstance(e, Translated)]) == 2
@@ -370,7 +371,7 @@ async def test_who_reads_nothing_holds_up_who_speaks() -> None:
     feeding = asyncio.create_task(conversation.feed(utterances(1, 40)))
     held = conversation._turns
     async with asyncio.timeout(LIMIT_S):
-        while not (held._room.locked() and held._unread.full()):  # noqa: ASYNC110 (no event of it)
+        while not held._unread.full():  # noqa: ASYNC110 (no event of it)
             await asyncio.sleep(0)
     assert not feeding.done()
     assert len(translator.heard) < 12
