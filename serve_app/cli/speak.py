@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
         "--language, else by the server.",
         examples=_EXAMPLES,
     )
-    parser.add_argument("text", nargs="?", help="what to say; - reads standard input")
+    parser.add_argument("text", nargs="?", help="what to say; - reads standard input, in UTF-8")
     parser.add_argument("--voice", help="a name that --list-voices shows (default: the server's)")
     parser.add_argument("--language", metavar="CODE", help="of the text: en, de-DE, Russian")
     parser.add_argument("--model", help="a synthesizer that `chorus models` lists")
@@ -109,7 +109,12 @@ def _speak(client: Client, args: argparse.Namespace) -> None:
 def _text(given: str | None) -> str:
     if given is None:
         raise _CannotError("say what to say, or - to read it from standard input")
-    return sys.stdin.read() if given == _STDIO else given
+    try:
+        text = sys.stdin.read() if given == _STDIO else given
+        text.encode()  # bytes that are no text come in as halves of surrogate pairs
+    except UnicodeError as error:
+        raise _CannotError("the text is not UTF-8; iconv -t utf-8 makes it so") from error
+    return text
 
 
 def _format(args: argparse.Namespace) -> str:

@@ -6,7 +6,7 @@ Also what is no `SpeechError`: unknown paths and methods, and failures that nobo
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -164,6 +164,11 @@ def problem_of(error: SpeechError) -> Problem:
         retry_after_s=retry_after_s,
         ws_close=status.ws_close,
     )
+
+
+def failure_of(error: SpeechError) -> Problem:
+    """Of an utterance: it has no fields, whatever is named by the request that it became."""
+    return replace(problem_of(error), param=None)
 
 
 def problem_of_http(error: HTTPException) -> Problem:

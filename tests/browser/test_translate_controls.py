@@ -55,6 +55,23 @@ async def test_the_languages_are_those_that_are_translated_and_spoken(talking: L
         await expect(page.locator("#paper")).to_have_attribute("aria-label", "Transcript")
 
 
+async def test_a_pair_that_the_address_asks_for_and_that_is_not_there_is_told(
+    talking: LiveSite,
+) -> None:
+    async with visitor() as someone:
+        notice = someone.page.locator("#notice")
+        for asked in ("from=ru&to=de", "from=xx&to=yy", "from=en&to=en", "from=en&to=fr"):
+            await someone.comes(f"{talking.url}/?mode=translate&{asked}")
+            await someone.sees("#notice-text", "not to be had on this server")
+            await someone.page.get_by_role("button", name="Close this message").click()
+            await expect(notice).to_be_hidden()
+        for asked in ("", "&from=en&to=ru", "&from=ru&to=en&both", "&to=de&from=en"):
+            await someone.comes(f"{talking.url}/?mode=translate{asked}")
+            await expect(notice).to_be_hidden()
+        await someone.comes(f"{talking.url}/?mode=translate&from=ru&to=en&model=nobody")
+        await expect(notice).to_be_visible()
+
+
 async def test_the_keyboard_is_enough(talking: LiveSite, speaker: Path, tmp_path: Path) -> None:
     async with visitor(speaker, flags=ALLOWED) as someone:
         await someone.comes(talking.url + ENGLISH_TO_RUSSIAN)

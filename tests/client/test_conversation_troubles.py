@@ -51,6 +51,19 @@ def test_who_is_not_let_in_hears_what_helps_and_leaves_no_socket() -> None:
         asyncio.run(pretend(told, partial(refused, code)))
 
 
+def test_another_server_s_message_is_told_as_such() -> None:
+    async def another(client: ServerConnection) -> None:
+        await client.send('{"type": "hello"}')
+        await client.wait_closed()
+
+    async def refused(url: str) -> None:
+        with pytest.raises(StreamEndedError, match="no Chorus server's message") as caught:
+            await Conversation(url, mode="en->ru").open()
+        assert caught.value.code == 0
+
+    asyncio.run(pretend(another, refused))
+
+
 def test_the_rest_has_one_limit_however_often_something_comes() -> None:
     async def trickling(client: ServerConnection) -> None:
         await client.recv()

@@ -70,6 +70,15 @@ def test_a_file_has_the_format_that_its_name_ends_in(site, tmp_path, name, forma
     assert (tmp_path / name).read_bytes() == humming("hello", "amy", 24_000)
 
 
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_text_in_another_encoding_is_one_line_of_complaint(capsys, monkeypatch, errors) -> None:
+    latin = io.TextIOWrapper(io.BytesIO(b"caf\xe9"), encoding="utf-8", errors=errors)
+    monkeypatch.setattr(sys, "stdin", latin)
+    assert main(["speak", "-", "-o", "-", "--format", "pcm"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("chorus speak: the text is not UTF-8")
+
+
 def test_a_text_may_come_by_standard_input_and_its_sound_leave_by_the_other(
     site, capsysbinary, monkeypatch
 ) -> None:

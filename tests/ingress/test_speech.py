@@ -140,6 +140,8 @@ async def test_the_sample_rate_may_be_chosen(open_server, rate_hz) -> None:
     [
         ({"input": ""}, "input"),
         ({"input": " \n"}, "input"),
+        ({"input": "\u200b \ufeff"}, "input"),
+        ({"input": "\u0001\u0002"}, "input"),
         ({"input": 5}, "input"),
         ({"input": "x" * 4097}, "input"),
         ({"voice": "zoe"}, "voice"),
@@ -184,6 +186,8 @@ async def test_a_text_of_halves_of_letters_does_no_harm(open_server) -> None:
     assert response.json()["error"]["param"] == "voice"
     response = await site.http.post("/v1/audio/speech", content=b'{"input": "a \\ud800 b"}')
     assert response.status_code == 200
+    response = await site.http.post("/v1/audio/speech", content=b'{"input": "\\ud800"}')
+    assert response.json()["error"]["param"] == "input"
 
 
 async def test_the_longest_text_fits_however_it_is_written(open_server) -> None:

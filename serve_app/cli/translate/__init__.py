@@ -3,10 +3,12 @@ text and sound in another language out.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from serve_app.cli import transcribe
 from serve_app.cli.parsers import Commands, add_command
+from serve_app.cli.translate.fitting import problem
 
 _EXAMPLES = """\
   chorus translate rede.mp3                        into English
@@ -40,9 +42,18 @@ def add(commands: Commands) -> None:
     transcribe.add_files(parser, nargs="*")
     live = parser.add_argument_group("speech to speech")
     live.add_argument(
-        "--from", dest="language", metavar="CODE", help="what is spoken, as --language"
+        "--from",
+        dest="language",
+        metavar="CODE",
+        help="what is spoken, as --language (default: the model finds out; an utterance that "
+        "cannot be translated into --to fails, and the next ones go on)",
     )
-    live.add_argument("--speech", type=Path, metavar="DIR", help="write the sound to DIR, as WAV")
+    live.add_argument(
+        "--speech",
+        type=Path,
+        metavar="DIR",
+        help="write the sound to DIR, of talk.mp3 into Russian as talk.ru.wav",
+    )
     live.add_argument(
         "--both", action="store_true", help="whichever of --from and --to is spoken, in the other"
     )
@@ -60,6 +71,10 @@ def add(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    """The exit status: 1 where something failed, 2 where the arguments do not go together."""
+    if complaint := problem(args):
+        print(f"chorus translate: {complaint}", file=sys.stderr)
+        return 2
     if args.files and args.speech is None:
         return transcribe.run(args)
     from serve_app.cli.translate.running import run

@@ -14,6 +14,7 @@ from serve_app.cli.listen.microphone import MicrophoneError, microphone
 from serve_app.cli.listen.recording import UnreadableRecordingError, paced, read_recording
 from serve_app.cli.listen.streaming import until
 from serve_app.cli.parsers import connect
+from serve_app.cli.translate.fitting import spoken_path
 from serve_app.cli.translate.playing import Player, silent
 from serve_app.client import ClientError, ConnectionLostError, Conversation, SpokenTranslation
 
@@ -23,10 +24,7 @@ _PAUSE_S = 0.4
 
 
 def run(args: argparse.Namespace) -> int:
-    """The exit status: 1 where something failed, 2 where the arguments do not go together."""
-    if problem := _problem(args):
-        print(f"chorus translate: {problem}", file=sys.stderr)
-        return 2
+    """The exit status: 1 where something failed."""
     try:
         if args.files:
             return asyncio.run(_speak_files(args))
@@ -36,28 +34,8 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
 
-def _problem(args: argparse.Namespace) -> str:
-    if args.target_language is None:
-        args.target_language = "en"
-    if args.both and args.language is None:
-        return "--both needs --from and --to"
-    if not args.files and args.speech is not None:
-        return "--speech needs files"
-    if args.format != "text" or args.output is not None or args.speakers:
-        return "of speech there is text alone: no --format, --output or --speakers"
-    names = [path.stem for path in args.files]
-    if len(set(names)) < len(names):
-        return "--speech: two of the files have the same name"
-    if args.speech is not None:
-        try:
-            args.speech.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            return f"--speech {args.speech}: {error.strerror}"
-    return ""
-
-
 def _conversation(args: argparse.Namespace, **wanted: Any) -> Conversation:
-    source, target = args.language or "auto", args.target_language
+    source, target = args.language or "auto", args.target_language or "en"
     return Conversation(
         args.url,
         args.api_key,
@@ -76,7 +54,10 @@ async def _speak_files(args: argparse.Namespace) -> int:
     for path in args.files:
         try:
             failed += await _speak_file(path, args)
-        except (UnreadableRecordingError, ClientError) as error:
+        except UnreadableRecordingError as error:  # it names the file
+            print(f"chorus translate: {error}", file=sys.stderr)
+            failed += 1
+        except ClientError as error:
             print(f"chorus translate: {path}: {error}", file=sys.stderr)
             failed += 1
     return int(failed > 0)
@@ -102,7 +83,7 @@ async def _speak_file(path: Path, args: argparse.Namespace) -> int:
         await _converse(talk, paced(pcm, float("inf")), hear)
     head = f"{path}: " if len(args.files) > 1 else ""
     print(head + " ".join(texts), flush=True)
-    with wave.open(str(args.speech / f"{path.stem}.wav"), "wb") as file:
+    with wave.open(str(spoken_path(path, args)), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(_RATE_HZ)

@@ -127,7 +127,7 @@ class Conversation:
                 complaint = _complaint(first)
                 first = await self._message()  # what it is closed with says what helps
             if not isinstance(first, dict) or first.get("type") != "ready":
-                raise StreamEndedError(1007, _complaint(first))
+                raise StreamEndedError(0, _complaint(None))
         except BaseException as error:
             await self._connection.close()
             if isinstance(error, ConnectionClosed):

@@ -24,7 +24,8 @@ class Direction:
     """From where to where: one way, or from whichever of two is spoken to the other."""
 
     source: str | None
-    """ISO 639-1; None: any that can become `target`."""
+    """ISO 639-1; None: the model finds it for each utterance, among all that it knows. Among those
+    that can become `target` it would choose one where another is spoken, and make words up."""
     target: str
     is_auto: bool = False
     """Whether it flips by what is heard."""
@@ -44,21 +45,21 @@ class Direction:
     def mode(self) -> str:
         return "auto" if self.is_auto else f"{self.source or 'auto'}->{self.target}"
 
-    def options(self, model: ModelConfig) -> RecognitionOptions:
+    @property
+    def options(self) -> RecognitionOptions:
         """Of the translation."""
         if self.is_auto:
             return RecognitionOptions(among=self._both, crosses=True, word_times=False)
-        among = () if self.source else model.sources_of(self.target)
         return RecognitionOptions(
-            language=self.source, target_language=self.target, among=among, word_times=False
+            language=self.source, target_language=self.target, word_times=False
         )
 
-    def source_options(self, model: ModelConfig) -> RecognitionOptions:
+    @property
+    def source_options(self) -> RecognitionOptions:
         """Of the text in the language that is spoken."""
         if self.is_auto:
             return RecognitionOptions(among=self._both, word_times=False)
-        among = () if self.source else model.sources_of(self.target)
-        return RecognitionOptions(language=self.source, among=among, word_times=False)
+        return RecognitionOptions(language=self.source, word_times=False)
 
     @property
     def _both(self) -> tuple[str, str]:
@@ -137,10 +138,16 @@ def voices_of(
     for code in chosen:
         if code not in languages:
             raise InvalidOptionError("voice", f"nothing is said in {code[:20]!r} here")
-    return {
-        code: voices.named(chosen[code], code) if code in chosen else voices.of_language(code)
-        for code in languages
-    }
+    return {code: _voice_of(voices, code, chosen.get(code)) for code in languages}
+
+
+def _voice_of(voices: ServedVoices, code: str, name: str | None) -> ServedVoice:
+    if name is None:
+        return voices.of_language(code)
+    voice = voices.named(name)
+    if voice.name == name and voice.language != code:
+        raise InvalidOptionError("voice", f"{name} speaks {voice.language}, not {code}")
+    return voices.named(name, code)
 
 
 def checked_language(code: str, served: ServedModels, param: str) -> str:

@@ -122,9 +122,9 @@ class SpokenStream(
         direction = asked.direction
         source = None
         if asked.source_text:
-            options = direction.source_options(model)
+            options = direction.source_options
             source = TranscriptionRequest(model.name, options, timeout_s=timeout_s)
-        request = TranscriptionRequest(model.name, direction.options(model), timeout_s=timeout_s)
+        request = TranscriptionRequest(model.name, direction.options, timeout_s=timeout_s)
         return RecordingTranslator(self._backend, request, source)
 
     def _speaker(self, asked: AskedConversation) -> Speaker | None:

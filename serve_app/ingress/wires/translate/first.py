@@ -1,13 +1,20 @@
 """The first message of `/ws/translate`, in; what is asked for, out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from serve_app.audio.frames import PacketFormat
 from serve_app.audio.voice import VoiceActivity
 from serve_app.config import ServerConfig
-from serve_app.errors import InvalidOptionError, UnsupportedFormatError, UnsupportedOptionError
+from serve_app.errors import (
+    InvalidOptionError,
+    UnsupportedFormatError,
+    UnsupportedLanguageError,
+    UnsupportedOptionError,
+    UnsupportedTranslationError,
+)
 from serve_app.ingress.forms import shown
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.sockets.translation.asked import (
@@ -68,7 +75,9 @@ def first_of(
             "silence_ms", f"is no number from {_MIN_SILENCE_MS} to {_MAX_SILENCE_MS}"
         )
     wants_speech = _flag(fields, "speech", default=True)
-    model = translating_model(served, _text(fields, "model"), direction)
+    with _blaming(fields, direction):
+        model = translating_model(served, _text(fields, "model"), direction)
+        spoken = voices_of(voices, direction.languages, _voice(fields)) if wants_speech else {}
     wants_source = _flag(fields, "source_text", default=False)
     if wants_source and model.streaming is not None:
         raise UnsupportedOptionError(
@@ -77,7 +86,7 @@ def first_of(
     asked = AskedConversation(
         model=model,
         direction=direction,
-        voices=voices_of(voices, direction.languages, _voice(fields)) if wants_speech else {},
+        voices=spoken,
         voice_activity=VoiceActivity(streams.vad_threshold, silence_s=silence_ms / 1000),
         source_text=wants_source,
         sample_rate_hz=rate_hz,
@@ -112,7 +121,27 @@ def _direction(fields: Fields, served: ServedModels) -> Direction:
     if src != _AUTO:
         source = checked_language(code_of(src or ""), served, "src" if mode is None else "mode")
     target = checked_language(code_of(tgt or ""), served, "tgt" if mode is None else "mode")
-    return _crossing(Direction(source, target), "mode")
+    return _crossing(Direction(source, target), "tgt" if mode is None else "mode")
+
+
+@contextmanager
+def _blaming(fields: Fields, direction: Direction) -> Iterator[None]:
+    """What is refused is named by the field of this message that said it."""
+    is_pair = "mode" not in fields
+    try:
+        yield
+    except UnsupportedOptionError as error:
+        if error.param == "mode" and is_pair:
+            error.param = "src"
+        raise
+    except (UnsupportedLanguageError, UnsupportedTranslationError) as error:
+        if isinstance(error, UnsupportedTranslationError) and not error.supported:
+            error.param = "model"
+        elif direction.is_auto:
+            error.param = "languages" if "languages" in fields else "mode"
+        else:
+            error.param = "tgt" if is_pair else "mode"
+        raise
 
 
 def _crossing(direction: Direction, param: str) -> Direction:
@@ -172,6 +201,8 @@ def _number(fields: Fields, name: str, default: int) -> int:
     value = fields.get(name)
     if value is None:
         return default
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if type(value) is not int:
         raise InvalidOptionError(name, "is no whole number")
     return value

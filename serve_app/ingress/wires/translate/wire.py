@@ -10,7 +10,7 @@ from starlette.websockets import WebSocket
 from serve_app.audio.frames import PacketDecoder
 from serve_app.audio.wav import wav_of
 from serve_app.errors import MessageError, UnsupportedOptionError
-from serve_app.ingress.problems import Problem, problem_of, told
+from serve_app.ingress.problems import Problem, failure_of, told
 from serve_app.ingress.sockets.connection import Connection, json_of
 from serve_app.ingress.sockets.inbox import Heard
 from serve_app.ingress.sockets.serving import Sockets
@@ -157,7 +157,7 @@ class TranslateWire:
                     "latency_ms": _ms(event.latency_s),
                 }
             case Failed():
-                body = {"type": "failed", **told(problem_of(event.error)).body()}
+                body = {"type": "failed", **told(failure_of(event.error)).body()}
             case Done():
                 latency: dict[str, Json] = {"text": _ms(event.text_s), "sound": _ms(event.sound_s)}
                 body = {"type": "done", "latency_ms": latency}
@@ -173,7 +173,7 @@ class TranslateWire:
             case Sound():
                 self._sound += event.speech.pcm
             case Failed():
-                problem = told(problem_of(event.error))
+                problem = told(failure_of(event.error))
                 await self._connection.send(
                     {"type": "failed", "utterance": event.utterance, **problem.body()}
                 )

@@ -137,7 +137,7 @@ async def test_what_was_said_is_told_where_that_was_asked_for_alone(translating)
     assert not deltas(told, "input_transcript")
     (request,) = (call.request for call in site.backend.calls)
     assert request.options.target_language == "ru"
-    assert request.options.among == ("en", "ru")
+    assert (request.options.language, request.options.among) == (None, ())
 
 
 async def test_a_language_that_nobody_speaks_is_written_alone(translating) -> None:
@@ -184,7 +184,7 @@ async def test_what_cannot_be_translated_is_an_error_and_the_session_goes_on(tra
 @pytest.mark.parametrize(
     ("event", "code", "param"),
     [
-        (into("xx"), "unsupported_translation", "target_language"),
+        (into("xx"), "unsupported_translation", "session.audio.output.language"),
         (
             update(audio={"output": {"voice": "amy"}}),
             "invalid_option",

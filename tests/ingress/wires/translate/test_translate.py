@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serve_app.deployments.ledger import LedgerReplica
-from serve_app.errors import EngineError
+from serve_app.errors import EngineError, UnsupportedTranslationError
 from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.backend.humming import humming
 from serve_app.pipelines.streaming.fake import FakeHost
@@ -144,16 +144,21 @@ async def test_without_speech_there_is_text_alone(translating) -> None:
         ({"mode": "en->en"}, "invalid_option", "mode"),
         ({"mode": "en->ru", "src": "en", "tgt": "ru"}, "invalid_option", "mode"),
         ({"src": "en"}, "invalid_option", "mode"),
-        ({"mode": "de->ru"}, "unsupported_translation", "target_language"),
-        ({"mode": "en->de"}, "unsupported_language", "language"),
+        ({"mode": "de->ru"}, "unsupported_translation", "mode"),
+        ({"src": "de", "tgt": "ru"}, "unsupported_translation", "tgt"),
+        ({"src": "en", "tgt": "English"}, "invalid_option", "tgt"),
+        ({"mode": "en->de"}, "unsupported_language", "mode"),
+        ({"src": "en", "tgt": "de"}, "unsupported_language", "tgt"),
         ({"mode": "en->ru", "languages": ["en", "ru"]}, "invalid_option", "languages"),
         ({"mode": "auto", "languages": ["en"]}, "invalid_option", "languages"),
         ({"mode": "auto", "languages": ["en", "en"]}, "invalid_option", "languages"),
-        ({"mode": "auto", "languages": ["de", "ru"]}, "unsupported_translation", "target_language"),
+        ({"mode": "auto", "languages": ["de", "ru"]}, "unsupported_translation", "languages"),
+        ({"mode": "auto", "languages": ["en", "de"]}, "unsupported_language", "languages"),
         ({"mode": "en->ru", "model": "other"}, "unsupported_option", "model"),
-        ({"mode": "en->ru", "model": "live"}, "unsupported_translation", "target_language"),
+        ({"mode": "en->ru", "model": "live"}, "unsupported_translation", "model"),
         ({"mode": "auto", "model": "interpreter"}, "unsupported_option", "mode"),
         ({"mode": "auto->ru", "model": "interpreter"}, "unsupported_option", "mode"),
+        ({"src": "auto", "tgt": "ru", "model": "interpreter"}, "unsupported_option", "src"),
         (
             {"mode": "en->ru", "model": "interpreter", "source_text": True},
             "unsupported_option",
@@ -163,9 +168,11 @@ async def test_without_speech_there_is_text_alone(translating) -> None:
         ({"mode": "en->ru", "voice": "amy"}, "invalid_option", "voice"),
         ({"mode": "en->ru", "voice": "nobody"}, "invalid_option", "voice"),
         ({"mode": "en->ru", "voice": {"en": "amy"}}, "invalid_option", "voice"),
+        ({"mode": "en->ru", "voice": {"ru": "amy"}}, "invalid_option", "voice"),
         ({"mode": "en->ru", "voice": 3}, "invalid_option", "voice"),
         ({"mode": "en->ru", "sample_rate": 12345}, "invalid_option", "sample_rate"),
         ({"mode": "en->ru", "sample_rate": "48000"}, "invalid_option", "sample_rate"),
+        ({"mode": "en->ru", "sample_rate": 16000.5}, "invalid_option", "sample_rate"),
         ({"mode": "en->ru", "channels": 9}, "invalid_option", "channels"),
         ({"mode": "en->ru", "output_sample_rate": 11025}, "invalid_option", "output_sample_rate"),
         ({"mode": "en->ru", "silence_ms": 10}, "invalid_option", "silence_ms"),
@@ -223,7 +230,38 @@ async def test_what_is_spoken_may_be_any_language_that_can_be_translated(transla
     told = await site.said({"src": "auto", "tgt": "ru", "events": True}, UTTERANCE * 3)
     assert (told[0]["mode"], told[0]["languages"]) == ("auto->ru", ["ru"])
     (call,) = site.backend.calls
-    assert (call.request.options.language, call.request.options.among) == (None, ("en", "ru"))
+    assert (call.request.options.language, call.request.options.among) == (None, ())
+
+
+async def test_an_utterance_in_a_language_that_cannot_be_translated_fails_and_no_other(
+    translating,
+) -> None:
+    class Hearing(ScriptedBackend):
+        """German in the second utterance; refused as the graph refuses it."""
+
+        async def transcribe(self, upload, request):
+            options, is_second = request.options, 2 <= len(self.calls) < 4
+            answer = await super().transcribe(upload, request)
+            if is_second and options.target_language and not options.among:
+                raise UnsupportedTranslationError("de", "ru", "pretender", (("en", "ru"),))
+            return answer
+
+    site = await translating(Hearing(SCRIPT), translation={"max_under_way": 1})
+    wanted = {**WANTED, "mode": "auto->ru", "source_text": True, "speech": False}
+    told = await site.said(wanted, *[UTTERANCE] * 3)
+    assert [each["utterance"] for each in of_type(told, "translation")] == [0, 2]
+    (failed,) = of_type(told, "failed")
+    assert failed["utterance"] == 1
+    assert failed["error"]["code"] == "unsupported_translation"
+    assert failed["error"]["param"] is None
+    assert "from 'de' to 'ru'" in failed["error"]["message"]
+    assert [each["utterance"] for each in of_type(told, "done")] == [0, 1, 2]
+
+
+async def test_a_whole_number_may_be_written_with_a_point(translating) -> None:
+    site = await translating()
+    told = await site.said({**WANTED, "sample_rate": 16000.0, "channels": 1.0}, UTTERANCE)
+    assert len(of_type(told, "done")) == 1
 
 
 async def test_in_auto_the_model_finds_which_of_the_two_is_spoken(translating) -> None:

@@ -41,6 +41,8 @@ export const WORDS_OF_TALK = {
     "This server has no model that translates: its configuration needs a Canary. Transcripts can be had all the same.",
   "no-pairs":
     "This server translates, but has no voice for any language that it translates into: its configuration needs an entry under `synthesizers`.",
+  "another-pair":
+    "What the address asks for is not to be had on this server. Chosen is what is nearest to it: look at the languages before you speak.",
   at_capacity: "The server is at capacity: every place for conversations is taken. Try again in a moment.",
   lost: "The connection was lost and could not be made again. What was said up to here is kept.",
   closed: "The server closed the conversation. What was said up to here is kept.",

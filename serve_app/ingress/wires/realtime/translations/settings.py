@@ -192,15 +192,18 @@ def _with_output(settings: Settings, body: Mapping[str, Any], path: str) -> Sett
         if name != "language":
             raise unknown(place)
         language = code_of(text_of(part, place))
-        _check_target(settings.model, language)
+        _check_target(settings.model, language, place)
         settings = replace(settings, language=language)
     return settings
 
 
-def _check_target(model: ModelConfig, language: str) -> None:
+def _check_target(model: ModelConfig, language: str, path: str) -> None:
     """
     Raises:
         UnsupportedTranslationError: the model does not translate into it.
     """
     if not any(language == written for _, written in model.translations()):
-        raise UnsupportedTranslationError(None, language[:100], model.name, model.translations())
+        pairs = model.translations()
+        error = UnsupportedTranslationError(None, language[:100], model.name, pairs)
+        error.param = path
+        raise error

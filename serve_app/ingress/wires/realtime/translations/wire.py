@@ -12,7 +12,7 @@ from typing import Any
 from serve_app.audio.frames import PacketDecoder, PacketFormat
 from serve_app.errors import InvalidOptionError
 from serve_app.ingress.forms import shown
-from serve_app.ingress.problems import Problem, problem_of, told
+from serve_app.ingress.problems import Problem, failure_of, told
 from serve_app.ingress.sockets.connection import Connection
 from serve_app.ingress.sockets.translation.stream import SpokenStream
 from serve_app.ingress.wires.realtime.events import EventWire, appended
@@ -71,7 +71,7 @@ class TranslationsWire(EventWire):
             case Sound():
                 await self._sound(event.speech.pcm)
             case Failed():
-                await self._send_error(told(problem_of(event.error)), None)
+                await self._send_error(told(failure_of(event.error)), None)
             case Finished() if self._is_closing:
                 await self._send("session.closed")
 

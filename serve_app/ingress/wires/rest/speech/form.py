@@ -1,6 +1,7 @@
 """The JSON of a request for speech, in; whom to ask for what, out."""
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -125,13 +126,18 @@ def wanted_of(body: Mapping[str, Any], voices: ServedVoices, limits: LimitsConfi
 
 def _input(body: Mapping[str, Any], max_chars: int) -> str:
     text = body.get("input")
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or not any(map(_is_seen, text)):
         raise InvalidOptionError("input", "is no text that could be spoken")
     if len(text) > max_chars:
         raise InvalidOptionError(
             "input", f"is {len(text):,} characters long; {max_chars:,} are spoken at most"
         )
     return text
+
+
+def _is_seen(letter: str) -> bool:
+    """What is not, no synthesizer says: white space, control, format and unassigned characters."""
+    return not letter.isspace() and not unicodedata.category(letter).startswith("C")
 
 
 def _text(body: Mapping[str, Any], name: str) -> str | None:

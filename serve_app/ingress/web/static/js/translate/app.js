@@ -27,6 +27,7 @@ async function load() {
     view.showChoice(choice, offered.names, () => history.replaceState(null, "", choice.address));
     await showDevices();
     view.state = "idle";
+    if (choice.isAnother) tell({ kind: "another-pair" });
   } catch (error) {
     view.state = "off";
     if (error.kind !== "key") return tell(error);

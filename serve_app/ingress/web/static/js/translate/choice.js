@@ -7,6 +7,8 @@ export class Choice {
   to = "";
   /** Either language may be spoken; the other is heard. */
   isBoth = false;
+  /** Whether the address asks for something that is not there. */
+  isAnother;
 
   #models;
   #voices;
@@ -22,6 +24,10 @@ export class Choice {
     this.model = this.#models.find(({ id }) => id === asked.get("model")) ?? this.#models[0];
     this.choose(asked.get("from") ?? browsersLanguage(this.sources), asked.get("to"));
     this.setBoth(asked.has("both"));
+    const chosen = { model: this.model.id, from: this.from, to: this.to };
+    this.isAnother =
+      Object.entries(chosen).some(([name, value]) => asked.has(name) && asked.get(name) !== value) ||
+      asked.has("both") !== this.isBoth;
   }
 
   get models() {
