@@ -28,7 +28,7 @@ install: .venv/.installed  ## Create .venv and install everything, once
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	@touch $@
 
-run: install  ## Start the server on the embedded models; transcribe real people, translate phrases
+run: install  ## Start the server on the embedded models; transcribe real people, translate and speak phrases
 	@$(BIN)/chorus serve configs/tiny.yaml --port $(PORT) --background
 	@echo "recordings of real people: 1 to 8 of one whom no model has heard before, 9 to 12 of four known ones:"
 	@$(BIN)/chorus transcribe $(SAMPLES) --url http://127.0.0.1:$(PORT) --timings
@@ -38,6 +38,8 @@ run: install  ## Start the server on the embedded models; transcribe real people
 	@$(BIN)/chorus translate $(filter-out $(ENGLISH), $(PHRASES)) --url http://127.0.0.1:$(PORT)
 	@for language in de fr es ru; do printf '%s\n' "" "the English ones in $$language:"; \
 	  $(BIN)/chorus translate $(ENGLISH) --to $$language --url http://127.0.0.1:$(PORT) || exit 1; done
+	@printf '%s\n' "" "one of them spoken in Russian, by espeak-ng:"
+	@$(BIN)/chorus translate $(firstword $(ENGLISH)) --from en --to ru --speech build/spoken --url http://127.0.0.1:$(PORT)
 	@printf '%s\n' "" "The server goes on at http://127.0.0.1:$(PORT), documented at /docs. What next:" \
 	  "  .venv/bin/chorus transcribe YOUR.mp3 --format srt$(URL)" \
 	  "  .venv/bin/chorus jobs submit YOUR.mp3 --wait$(URL)" \
