@@ -38,7 +38,7 @@ run: install  ## Start the server on the embedded models; transcribe real people
 	@$(BIN)/chorus translate $(filter-out $(ENGLISH), $(PHRASES)) --url http://127.0.0.1:$(PORT)
 	@for language in de fr es ru; do printf '%s\n' "" "the English ones in $$language:"; \
 	  $(BIN)/chorus translate $(ENGLISH) --to $$language --url http://127.0.0.1:$(PORT) || exit 1; done
-	@printf '%s\n' "" "one of them spoken in Russian, by espeak-ng:"
+	@printf '%s\n' "" "one of them spoken in Russian by espeak-ng, into build/spoken:"
 	@$(BIN)/chorus translate $(firstword $(ENGLISH)) --from en --to ru --speech build/spoken --url http://127.0.0.1:$(PORT)
 	@printf '%s\n' "" "The server goes on at http://127.0.0.1:$(PORT), documented at /docs. What next:" \
 	  "  .venv/bin/chorus transcribe YOUR.mp3 --format srt$(URL)" \
