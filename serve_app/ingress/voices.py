@@ -26,6 +26,8 @@ OPENAI_VOICES = frozenset(
 OPENAI_SPEAKING = frozenset({"tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15"})
 """Names of models that mean whoever has the voice."""
 
+SAMPLE_RATES_HZ = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
+"""Of the sound that clients may ask for."""
 NOBODY_SPEAKS = "nobody speaks here; the server needs an entry under `synthesizers` for that"
 _WHOEVER = "speech synthesis here"
 _CYRILLIC = range(0x400, 0x530)

@@ -13,7 +13,8 @@ from serve_app.audio import encode
 from serve_app.audio.encode import Encoder
 from serve_app.audio.resample import resampled
 from serve_app.audio.tempo import with_tempo
-from serve_app.ingress.wires.rest.speech.form import CONTENT_TYPES, SAMPLE_RATES_HZ
+from serve_app.ingress.voices import SAMPLE_RATES_HZ
+from serve_app.ingress.wires.rest.speech.form import CONTENT_TYPES
 
 PADDING_S = 0.25
 """What MP3 and AAC may put before and behind: whole frames, of up to 144 ms at 8 kHz."""

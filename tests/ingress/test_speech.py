@@ -12,7 +12,8 @@ import pytest
 from serve_app.errors import AtCapacityError, EngineError
 from serve_app.ingress.backend.fake import ScriptedBackend
 from serve_app.ingress.backend.humming import ScriptedVoice, humming
-from serve_app.ingress.wires.rest.speech.form import CONTENT_TYPES, SAMPLE_RATES_HZ
+from serve_app.ingress.voices import SAMPLE_RATES_HZ
+from serve_app.ingress.wires.rest.speech.form import CONTENT_TYPES
 from serve_app.models.protocols import ModelInfo, SpokenText
 from tests.ingress.auth import ALICE, bearer, keys_file
 

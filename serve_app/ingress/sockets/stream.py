@@ -1,6 +1,7 @@
 """The session behind a socket: opened while its client is let in, charged as it is fed, closed."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -58,7 +59,7 @@ class Session(Protocol[E_co]):
 S = TypeVar("S", bound=Session[Any])
 
 
-class Stream(Generic[A, S, E]):
+class Stream(ABC, Generic[A, S, E]):
     """One client's session. What is fed before the session is there waits for it; it may be asked
     for later than its client was let in."""
 
@@ -157,9 +158,9 @@ class Stream(Generic[A, S, E]):
         return session is not None and session.is_owing
 
     @property
+    @abstractmethod
     def limits(self) -> StreamsConfig:
         """What it may cost, as far as that is known."""
-        raise NotImplementedError
 
     @property
     def patience_s(self) -> float:

@@ -7,7 +7,13 @@ from typing import Any
 
 from serve_app.audio.voice import LoudnessDetector, VoiceActivity
 from serve_app.pipelines.speech_to_speech.conversation import Conversation, ConversationSettings
-from serve_app.pipelines.speech_to_speech.events import Done, Finished, UtteranceEvent
+from serve_app.pipelines.speech_to_speech.events import (
+    Done,
+    Finished,
+    SpeechStarted,
+    SpeechStopped,
+    UtteranceEvent,
+)
 from serve_app.pipelines.speech_to_speech.fake import FakeSpeaker, FakeTranslator
 
 LIMIT_S = 30
@@ -76,3 +82,27 @@ def check_last(events: Sequence[UtteranceEvent | Finished]) -> None:
         assert event.utterance not in done, event
         if isinstance(event, Done):
             done.add(event.utterance)
+
+
+def of(events: list[UtteranceEvent], utterance: int) -> list[UtteranceEvent]:
+    return [event for event in events if event.utterance == utterance]
+
+
+def kinds(events: list[UtteranceEvent]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def utterances(seed: int, num: int) -> bytes:
+    return b"".join(speech(seed + i, 0.4) + silence(0.6) for i in range(num))
+
+
+def check_order(events: list[UtteranceEvent]) -> None:
+    """What is told of utterances, but that they began and ended, is told one after the other."""
+    check_last(events)
+    in_turn = [e for e in events if not isinstance(e, SpeechStarted | SpeechStopped)]
+    numbers = [event.utterance for event in in_turn]
+    assert numbers == sorted(numbers)
+    starts = [e.utterance for e in events if isinstance(e, SpeechStarted)]
+    assert starts == list(range(len(starts)))
+    assert starts == [e.utterance for e in events if isinstance(e, SpeechStopped)]
+    assert starts == [e.utterance for e in events if isinstance(e, Done)]

@@ -15,9 +15,6 @@ from serve_app.ingress.served import ServedModels
 from serve_app.ingress.voices import NOBODY_SPEAKS, ServedVoice, ServedVoices
 from serve_app.models.protocols import RecognitionOptions
 
-SAMPLE_RATES_HZ = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
-"""That the sound may have."""
-
 
 @dataclass(frozen=True, slots=True)
 class Direction:

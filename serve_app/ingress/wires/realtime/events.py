@@ -4,6 +4,7 @@ A client's mistake is answered, and leaves the session as it was.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ _MAX_MISTAKES = 100
 """One after another; who makes more is not listening."""
 
 
-class EventWire:
+class EventWire(ABC):
     """What these wires share; see `Wire`."""
 
     resumes = False
@@ -47,9 +48,9 @@ class EventWire:
         self._num_mistakes = 0
         return is_more
 
+    @abstractmethod
     async def _take(self, event: Mapping[str, Any]) -> bool:
         """Take one event; False if it was the last."""
-        raise NotImplementedError
 
     async def _send_error(self, problem: Problem, event_id: str | None) -> None:
         error: dict[str, Json] = {**problem.body()["error"], "event_id": event_id}

@@ -18,14 +18,13 @@ from serve_app.errors import (
 from serve_app.ingress.forms import shown
 from serve_app.ingress.served import ServedModels
 from serve_app.ingress.sockets.translation.asked import (
-    SAMPLE_RATES_HZ,
     AskedConversation,
     Direction,
     checked_language,
     translating_model,
     voices_of,
 )
-from serve_app.ingress.voices import ServedVoices
+from serve_app.ingress.voices import SAMPLE_RATES_HZ, ServedVoices
 from serve_app.transcript.languages import code_of
 
 _FIELDS = (

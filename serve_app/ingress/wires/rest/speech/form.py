@@ -9,7 +9,7 @@ from typing import Any, cast
 from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidOptionError, UnsupportedOptionError
 from serve_app.ingress.forms import shown
-from serve_app.ingress.voices import ServedVoice, ServedVoices
+from serve_app.ingress.voices import SAMPLE_RATES_HZ, ServedVoice, ServedVoices
 from serve_app.ingress.wires.rest.answers import Schema
 from serve_app.models.protocols import SpeechFormat, SpokenText
 
@@ -21,7 +21,6 @@ CONTENT_TYPES: Mapping[str, str] = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
-SAMPLE_RATES_HZ = (8000, 16_000, 22_050, 24_000, 44_100, 48_000)
 _SAMPLE_RATE_HZ = 24_000
 """OpenAI's own; its `pcm` says nowhere what it is."""
 _MIN_SPEED, _MAX_SPEED = 0.25, 4.0
